@@ -1,0 +1,102 @@
+"""The look all charts share: one meaning per colour, legible on white and on black.
+
+Every colour here has a contrast of at least 3:1 against both of Streamlit's backgrounds
+(WCAG 2.2, criterion 1.4.11) and the set stays apart under the three common colour-vision
+deficiencies; it is drawn from the palette of Okabe and Ito (2008), "Color Universal Design".
+"""
+
+import altair as alt
+
+MODELS = ("#009E73", "#CC79A7")
+"""One colour per model, in the order in which models were chosen."""
+
+FAST = "#0072B2"
+"""Fast laps, fast places, best cases."""
+
+SLOW = "#D55E00"
+"""Slow laps, slow places, places to work on."""
+
+NEUTRAL = "#808080"
+"""Everything that is context: fitted curves, borders, commanded values, labels."""
+
+BAND_OPACITY = 0.25
+"""Opacity of an interval drawn behind its line."""
+
+
+@alt.theme.register("deepracer_viz", enable=True)
+def _theme() -> alt.theme.ThemeConfig:
+    return {
+        "config": {
+            "range": {"category": list(MODELS), "ramp": [SLOW, "#9a9a9a", FAST]},
+            "axis": {"labelFontSize": 12, "titleFontSize": 12, "labelOverlap": True},
+            "legend": {"labelFontSize": 12, "titleFontSize": 12, "orient": "top"},
+            "title": {
+                "fontSize": 12,
+                "fontWeight": "normal",
+                "color": NEUTRAL,
+                "anchor": "start",
+                "subtitleColor": NEUTRAL,
+                "subtitleFontSize": 12,
+            },
+            "header": {"labelFontSize": 12, "titleFontSize": 12},
+            "view": {"stroke": None},
+            "rule": {"color": NEUTRAL},
+            "text": {"color": NEUTRAL, "fontSize": 12},
+            "line": {"strokeWidth": 2},
+        }
+    }
+
+
+def slow_to_fast(title: str, values, *, format: str = ".2f") -> alt.Color:
+    """Colour by speed: the slow end and the fast end wear the same colours on every chart.
+
+    Parameters
+    ----------
+    title : str
+        What the legend says, with the unit.
+    values : str
+        Name of the column to encode, a quantity that grows with speed.
+    format : str
+        Number format of the legend (d3-format).
+
+    Returns
+    -------
+    altair.Color
+        The encoding, to be passed to ``encode``.
+    """
+    return (
+        alt.Color(f"{values}:Q")
+        .title(title)
+        .scale(range=[SLOW, "#9a9a9a", FAST], nice=False)
+        .legend(gradientLength=160, format=format, orient="bottom")
+    )
+
+
+def equal_aspect(x_low: float, x_high: float, y_low: float, y_high: float, margin: float = 0.5):
+    """Scales that give both axes the same metres per pixel, whatever size the chart gets.
+
+    Parameters
+    ----------
+    x_low, x_high, y_low, y_high : float
+        Bounds of what is drawn (m).
+    margin : float
+        Room left on every side (m).
+
+    Returns
+    -------
+    tuple of altair.Scale
+        The scale of the x axis and of the y axis.
+    """
+    x_mid, y_mid = (x_low + x_high) / 2, (y_low + y_high) / 2
+    x_half, y_half = (x_high - x_low) / 2 + margin, (y_high - y_low) / 2 + margin
+
+    def scale(mid: float, own: float, other: float, ratio: str) -> alt.Scale:
+        half = f"max({own},{other}*{ratio})"
+        return alt.Scale(
+            domainMin=alt.expr(f"{mid}-{half}"), domainMax=alt.expr(f"{mid}+{half}"), nice=False, zero=False
+        )
+
+    return (
+        scale(x_mid, x_half, y_half, "width/height"),
+        scale(y_mid, y_half, x_half, "height/width"),
+    )
