@@ -1,0 +1,220 @@
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from deepracer_viz.analysis.checkpoints import choose_checkpoint
+from deepracer_viz.charts.checkpoints import fast_laps_chart, rank_checkpoints_chart
+from deepracer_viz.charts.theme import FAST, NEUTRAL
+
+
+def run(iterations=12, per_iteration=20, c0=0, completion=0.6, seed=2):
+    rng = np.random.default_rng(seed)
+    iteration = np.repeat(np.arange(iterations, dtype="int32"), per_iteration)
+    complete = rng.random(len(iteration)) < completion
+    numbers = np.arange(len(iteration), dtype="int32")
+    return pd.DataFrame(
+        {
+            "iteration": iteration,
+            "checkpoint": iteration + np.int32(c0),
+            "episode": numbers,
+            "unique_episode": numbers,
+            "progress": np.where(complete, 100, 40).astype("float32"),
+            "complete": complete,
+            "time": rng.normal(12, 0.5, len(iteration)),
+            "time_source": pd.Categorical(["official"] * len(iteration)),
+            "end_status": pd.Categorical(np.where(complete, "lap_complete", "off_track")),
+        }
+    )
+
+
+def both_charts(episodes):
+    choice = choose_checkpoint(episodes)
+    return {
+        "fast": fast_laps_chart(choice.laps, choice.ranking),
+        "all": fast_laps_chart(choice.laps, choice.ranking, all_laps=True),
+        "ranking": rank_checkpoints_chart(choice.ranking),
+    }
+
+
+def layers(chart, mark):
+    return [layer for layer in chart.to_dict()["layer"] if layer["mark"]["type"] == mark]
+
+
+def rows(chart, layer):
+    spec = chart.to_dict()
+    # Altair moves data that all layers share up to the chart.
+    return pd.DataFrame(spec["datasets"][layer.get("data", spec.get("data"))["name"]])
+
+
+def only(chart, mark):
+    (layer,) = layers(chart, mark)
+    return layer, rows(chart, layer)
+
+
+def test_fast_laps_alone_or_all_of_them():
+    episodes = run()
+    charts = both_charts(episodes)
+    laps = episodes[episodes["complete"]]
+    _, fast = only(charts["fast"], "circle")
+    _, everything = only(charts["all"], "circle")
+    assert fast["fast"].all()
+    assert len(fast) == (laps["time"] <= laps["time"].quantile(0.25)).sum()
+    assert sorted(everything["unique_episode"]) == laps["unique_episode"].tolist()
+    layer, _ = only(charts["all"], "circle")
+    opacity = layer["encoding"]["opacity"]["condition"]
+    solid, faint = opacity["scale"]["range"]
+    assert (opacity["field"], opacity["scale"]["domain"]) == ("fast", [True, False])
+    assert solid > 2 * faint
+
+
+def test_lines_hold_mean_and_best_of_the_laps_shown():
+    episodes = run()
+    laps = episodes[episodes["complete"]]
+    for kind, shown in (("fast", laps[laps["time"] <= laps["time"].quantile(0.25)]), ("all", laps)):
+        layer, lines = only(both_charts(episodes)[kind], "line")
+        wide = lines.pivot(index="iteration", columns="kind", values="time")
+        times = shown.groupby("iteration")["time"]
+        assert wide["Mean of iteration"].to_dict() == pytest.approx(times.mean().to_dict())
+        assert wide["Best of iteration"].to_dict() == pytest.approx(times.min().to_dict())
+        scale = layer["encoding"]["color"]["scale"]
+        assert dict(zip(scale["domain"], scale["range"], strict=True))["Best of iteration"] == FAST
+
+
+@pytest.mark.parametrize("kind", ["fast", "all", "ranking"])
+def test_the_first_three_of_the_ranking_are_named(kind):
+    episodes = run(c0=7)
+    ranking = choose_checkpoint(episodes).ranking
+    layer, named = only(both_charts(episodes)[kind], "text")
+    assert layer["encoding"]["text"]["field"] == "name"
+    first, second, third = ranking["checkpoint"].head(3)
+    assert named["name"].tolist() == [
+        f"checkpoint {first} (best)",
+        f"checkpoint {second} (second)",
+        f"checkpoint {third} (third)",
+    ]
+    assert named["iteration"].tolist() == ranking["iteration"].head(3).tolist()
+
+
+@pytest.mark.parametrize("kind", ["fast", "all"])
+def test_the_first_three_are_ringed_within_the_axis(kind):
+    episodes = run()
+    ranking = choose_checkpoint(episodes).ranking
+    layer, rings = only(both_charts(episodes)[kind], "point")
+    assert layer["encoding"]["y"]["field"] == "fastest"
+    assert rings["fastest"].tolist() == pytest.approx(ranking["fastest"].head(3).tolist())
+    low, high = layer["encoding"]["x"]["scale"]["domain"]
+    assert rings["iteration"].between(low, high).all()
+
+
+def test_checkpoints_without_laps_are_neither_named_nor_drawn():
+    episodes = run(iterations=5)
+    episodes.loc[episodes["iteration"] > 1, "complete"] = False
+    charts = both_charts(episodes)
+    for chart in charts.values():
+        _, named = only(chart, "text")
+        assert len(named) == 2
+    _, points = only(charts["ranking"], "circle")
+    assert set(points["checkpoint"]) == {0, 1}
+    assert "2 of 5 checkpoints" in charts["ranking"].to_dict()["title"]
+
+
+@pytest.mark.parametrize(
+    ("c0", "said"),
+    [(0, "driven by the checkpoint of the same number"), (7, "driven by checkpoint 7 + iteration")],
+)
+def test_the_axis_says_both_of_its_meanings(c0, said):
+    for kind in ("fast", "all"):
+        layer, _ = only(both_charts(run(c0=c0))[kind], "circle")
+        assert layer["encoding"]["x"]["title"] == f"Iteration ({said})"
+
+
+def test_subtitle_carries_n_and_quartile():
+    episodes = run()
+    laps = episodes.loc[episodes["complete"], "time"]
+    for kind in ("fast", "all"):
+        title = both_charts(episodes)[kind].to_dict()["title"]
+        assert f"n = {len(laps)}" in title
+        assert f"{laps.quantile(0.25):.2f} s" in title
+
+
+def test_frontier_wears_its_colour_and_its_line():
+    episodes = run(iterations=30)
+    ranking = choose_checkpoint(episodes).ranking
+    chart = both_charts(episodes)["ranking"]
+    layer, points = only(chart, "circle")
+    assert layer["encoding"]["color"]["scale"] == {"domain": [True, False], "range": [FAST, NEUTRAL]}
+    assert points["on_frontier"].sum() == ranking["on_frontier"].sum()
+    _, line = only(chart, "line")
+    assert set(line["checkpoint"]) == set(ranking.loc[ranking["on_frontier"], "checkpoint"])
+    intervals = [layer for layer in layers(chart, "rule") if "y2" in layer["encoding"]]
+    assert len(intervals) == 1
+    shown = rows(chart, intervals[0])
+    assert shown["completion_low"].tolist() == pytest.approx(ranking["completion_low"].head(3).tolist())
+
+
+def test_every_mark_has_a_tooltip():
+    for chart in both_charts(run()).values():
+        for layer in chart.to_dict()["layer"]:
+            is_frontier = layer["mark"]["type"] == "line" and "strokeDash" in layer["mark"]
+            assert is_frontier or layer["encoding"]["tooltip"]
+
+
+def test_a_click_selects_the_iteration_also_where_there_is_nothing():
+    nothing = run().assign(complete=False)
+    for episodes in (run(), nothing, nothing.iloc[:0]):
+        for chart in both_charts(episodes).values():
+            (param,) = chart.to_dict()["params"]
+            assert param["name"] == "iteration"
+            assert (param["select"]["type"], param["select"]["fields"]) == ("point", ["iteration"])
+
+
+def test_without_laps_a_note_stands_in():
+    for chart in both_charts(run().assign(complete=False)).values():
+        _, note = only(chart, "text")
+        assert note["note"].tolist() == ["No finished lap to show"]
+
+
+def test_marks_of_unknown_iteration_are_not_placed():
+    episodes = run().assign(iteration=np.int32(-1), checkpoint=np.int32(5))
+    charts = both_charts(episodes)
+    _, note = only(charts["all"], "text")
+    assert "note" in note
+    _, points = only(charts["ranking"], "circle")
+    assert points["checkpoint"].tolist() == [5]
+
+
+@pytest.mark.parametrize(
+    "episodes",
+    [
+        run(iterations=1),
+        run(iterations=1, per_iteration=1, completion=1.1),
+        run(iterations=4).assign(time=12.0),
+    ],
+    ids=["one iteration", "one lap", "equal laps"],
+)
+def test_small_cases_keep_a_whole_axis(episodes):
+    charts = both_charts(episodes)
+    for kind in ("fast", "all"):
+        layer, points = only(charts[kind], "circle")
+        low, high = layer["encoding"]["x"]["scale"]["domain"]
+        assert low < points["iteration"].min() and points["iteration"].max() < high
+        assert all(tick == int(tick) for tick in layer["encoding"]["x"]["axis"]["values"])
+    for chart in charts.values():
+        assert "NaN" not in chart.to_json()
+
+
+def test_ten_thousand_iterations_stay_within_bounds():
+    charts = both_charts(run(iterations=10_000))
+    for chart in charts.values():
+        frames = [layer.data for layer in chart.layer if isinstance(layer.data, pd.DataFrame)]
+        # A line has a point on every row, and is one mark itself.
+        marks = sum(len(frame) for frame in frames) + 2
+        assert marks <= 6_000
+        assert sum(pa.Table.from_pandas(frame).nbytes for frame in frames) < 300_000
+    assert "the best 1,000 shown" in charts["ranking"].to_dict()["title"]
+    layer, points = only(charts["all"], "circle")
+    assert points["laps"].max() > 1
+    assert "laps" in [tip["field"] for tip in layer["encoding"]["tooltip"]]
+    layer, _ = only(both_charts(run())["all"], "circle")
+    assert "laps" not in [tip["field"] for tip in layer["encoding"]["tooltip"]]
