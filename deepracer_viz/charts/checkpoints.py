@@ -50,10 +50,7 @@ def fast_laps_chart(
     first, last = int(iterations.min()), int(iterations.max())
     # Left to itself, an axis of very few iterations gets ticks at halves.
     ticks = list(range(first, last + 1)) if last - first < 10 else alt.Undefined
-    # A line is one item to the mouse and would always give its first iteration.
-    pick = alt.selection_point(
-        name="iteration", fields=["iteration"], on="click[!item().mark || item().mark.marktype !== 'line']"
-    )
+    pick = _pick()
 
     x = (
         alt.X("iteration:Q")
@@ -93,7 +90,7 @@ def fast_laps_chart(
             colour,
             alt.Size("laps:Q").scale(domain=[1, int(marks["laps"].max()) + 1], range=[45, 200]).legend(None),
             opacity=alt.when(pick)
-            .then(alt.Opacity("fast:N").scale(domain=[True, False], range=[0.85, 0.3]).legend(None))
+            .then(alt.Opacity("fast:O").scale(domain=[True, False], range=[0.85, 0.3]).legend(None))
             .otherwise(alt.value(0.12)),
             tooltip=[
                 alt.Tooltip("time:Q", title="Lap time (s)", format=".3f"),
@@ -148,13 +145,13 @@ def rank_checkpoints_chart(ranking: pd.DataFrame, height: int = 400) -> alt.Laye
     middle = (shown["first_quartile"].min() + shown["first_quartile"].max()) / 2
     columns = ["rank", "checkpoint", "iteration", "episodes", "laps", "completion", "completion_low"]
     columns += ["completion_high", "first_quartile", "on_frontier"]
-    pick = alt.selection_point(name="iteration", fields=["iteration"])
+    pick = _pick()
 
     x = (
         alt.X("first_quartile:Q")
         .title("First quartile of its lap times (s)")
         .scale(zero=False, padding=16)
-        .axis(grid=False)
+        .axis(format=".2f", grid=False)
     )
     y = (
         alt.Y("completion:Q")
@@ -172,7 +169,9 @@ def rank_checkpoints_chart(ranking: pd.DataFrame, height: int = 400) -> alt.Laye
             .title(None)
             .scale(domain=[True, False], range=[FAST, NEUTRAL])
             .legend(
-                labelExpr="datum.value ? 'Frontier: no other beats it' : 'Beaten by another'", labelLimit=400
+                labelExpr="datum.value ? 'Frontier: no other beats it' : 'Beaten by another'",
+                labelLimit=400,
+                columns=1,
             ),
             opacity=alt.when(pick).then(alt.value(0.8)).otherwise(alt.value(0.2)),
             tooltip=_tooltip(),
@@ -243,6 +242,13 @@ def _lines(iterations):
         .rename(columns=kinds)
         .melt(["iteration", "iterations", "laps"], var_name="kind", value_name="time")
     )
+
+
+def _pick() -> alt.Parameter:
+    """Choice of an iteration by a click on one of its marks."""
+    # A line is one item to the mouse and would always give its first iteration.
+    on = "click[!item().mark || item().mark.marktype !== 'line']"
+    return alt.selection_point(name="iteration", fields=["iteration"], on=on)
 
 
 def _tooltip():
