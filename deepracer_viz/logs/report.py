@@ -23,10 +23,9 @@ class Skipped:
             example = example[: 4 * EXAMPLE_LENGTH].decode("utf-8", "replace")
         self.examples.setdefault(reason, example.strip()[:EXAMPLE_LENGTH])
 
-    def update(self, other: "Skipped | dict[str, tuple[int, str]]") -> None:
+    def update(self, other: "Skipped") -> None:
         """Add everything another tally counted."""
-        rows = other if isinstance(other, Skipped) else ((r, c, e) for r, (c, e) in other.items())
-        for reason, count, example in rows:
+        for reason, count, example in other:
             self.add(reason, example, count)
 
     def __iter__(self) -> Iterator[tuple[str, int, str]]:

@@ -1,0 +1,406 @@
+"""Where bytes come from: folders, archives, loose files and uploads, seen as one row of members.
+
+Nothing is ever unpacked to disk, and every limit on what an archive may hold is a constant of this module.
+"""
+
+import gzip
+import io
+import os
+import re
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from deepracer_viz.logs.errors import LogError
+
+MAX_UNPACKED = 16 << 30
+"""Bytes that one source may unpack to."""
+
+MAX_MEMBERS = 100_000
+"""Files that one source may hold."""
+
+MAX_NESTING = 4
+"""Archives inside archives are opened this deep; a .tar.gz counts as two."""
+
+BAD_ARCHIVE = (
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+)
+"""What the archive modules raise on damaged or encrypted input."""
+
+_PIECE = 1 << 16  # bytes asked for in one call
+_ARCHIVE = re.compile(r"(?i)\.(?:tar\.gz|tgz|tar|zip)$")
+_MODEL_FILE = re.compile(r"(?i)\.(?:tar\.gz|tgz|tar|zip|log|csv|log\.gz)$")
+
+Source = str | os.PathLike | Iterable
+"""A path, a pair (file name, binary file) as an upload gives it, or any number of these."""
+
+Progress = Callable[[int, int], None]
+
+
+class MemberFile(io.RawIOBase):
+    """A member's bytes, read front to back; damage ends the file early instead of raising.
+
+    Attributes
+    ----------
+    size : int
+        Bytes read so far.
+    problem : str
+        What went wrong, empty when nothing did.
+    """
+
+    def __init__(self, file: BinaryIO, budget: "_Budget | None" = None):
+        self._file = file
+        self._read_some = getattr(file, "read1", file.read)
+        self._budget = budget
+        self._beginning = b""
+        self.size = 0
+        self.problem = ""
+
+    def readable(self) -> bool:
+        """Say that this file can be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Read ``size`` bytes, or everything; fewer only at the end, or where damage ends the file."""
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self.read(1 << 20), b""))
+        pieces, held = [self._beginning], len(self._beginning)
+        while held < size and not self.problem and (piece := self._next_piece(size - held)):
+            pieces.append(piece)
+            held += len(piece)
+        read = b"".join(pieces)
+        # A file that changes its encoding can give more than it was asked for.
+        read, self._beginning = read[:size], read[size:]
+        self.size += len(read)
+        return read
+
+    def peek(self, size: int) -> bytes:
+        """Look at the next ``size`` bytes without taking them."""
+        if len(self._beginning) < size:
+            read = self.read(size)
+            self._beginning = read + self._beginning
+            self.size -= len(read)
+        return self._beginning[:size]
+
+    def random_access(self) -> BinaryIO:
+        """Give the same file for reading in any order: in place where possible, else held in memory."""
+        return self._file if isinstance(self._file, _CountingFile) else io.BytesIO(self.read())
+
+    def _next_piece(self, size: int) -> bytes:
+        try:
+            # What one call gives is safe; a longer one would lose more where damage follows.
+            piece = self._read_some(min(size, _PIECE))
+        except BAD_ARCHIVE as error:
+            self.problem = f"the file is cut off or damaged ({error or type(error).__name__})"
+            return b""
+        if self._budget and not self._budget.take(len(piece)):
+            self.problem = f"reading stopped: the source unpacks to more than {MAX_UNPACKED >> 30} GB"
+            return b""
+        return piece
+
+
+@dataclass
+class Member:
+    """One file of a source.
+
+    Attributes
+    ----------
+    name : str
+        Path inside the source, with forward slashes.
+    file : MemberFile
+        Its bytes; valid only until the next member is asked for.
+    """
+
+    name: str
+    file: MemberFile
+
+    @property
+    def folder(self) -> str:
+        """Path of the folder that holds the file, empty at the top."""
+        parent = str(PurePosixPath(self.name).parent)
+        return "" if parent == "." else parent
+
+    @property
+    def base(self) -> str:
+        """Name without folders."""
+        return PurePosixPath(self.name).name
+
+
+@dataclass
+class Members:
+    """All members of a source, in a fixed order, and what went wrong on the way.
+
+    In a folder, hidden files and links are passed over.
+
+    Attributes
+    ----------
+    source : path, (file name, binary file), or an iterable of these
+    on_progress : callable, optional
+        Called as ``on_progress(done_bytes, total_bytes)``, bytes as stored; the last call has both equal.
+    problems : list of tuple of str
+        Pairs (name, what went wrong), filled while iterating.
+    """
+
+    source: Source
+    on_progress: Progress | None = None
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Member]:
+        """Yield each file; archives are opened and their files yielded instead."""
+        tops = list(_top_files(entries_of(self.source)))
+        meter = _Meter(sum(size for _, _, size in tops), self.on_progress)
+        budget = _Budget(MAX_UNPACKED, MAX_MEMBERS)
+        for name, opener, size in tops:
+            try:
+                raw = opener()
+            except OSError as error:
+                self.problems.append((name, f"cannot be opened ({error.strerror or error})"))
+                meter.finish(size)
+                continue
+            try:
+                file = MemberFile(_CountingFile(raw, meter, size))
+                yield from self._unfold(name, file, budget, depth=0, alone=len(tops) == 1)
+                if file.problem and all(name != other for other, _ in self.problems):
+                    self.problems.append((name, file.problem))
+            finally:
+                # A file that was handed in belongs to whoever opened it.
+                if not isinstance(opener, _Handed):
+                    raw.close()
+            meter.finish(size)
+
+    def _unfold(
+        self, name: str, file: MemberFile, budget: "_Budget", depth: int, alone: bool
+    ) -> Iterator[Member]:
+        head = file.peek(512)
+        is_tar = head[257:262] == b"ustar"
+        is_gzip, is_zip = head[:2] == b"\x1f\x8b", head[:4] in (b"PK\x03\x04", b"PK\x05\x06")
+        if not (is_tar or is_gzip or is_zip):
+            yield Member(name, file)
+            return
+        if depth >= MAX_NESTING:
+            self.problems.append((name, f"archives nested more than {MAX_NESTING} deep are not opened"))
+            return
+        if is_gzip:
+            unpacked = MemberFile(gzip.GzipFile(fileobj=file), budget)
+            yield from self._unfold(name.removesuffix(".gz"), unpacked, budget, depth + 1, alone)
+            if unpacked.problem:
+                self.problems.append((name, unpacked.problem))
+            return
+        # Paths inside the only archive of a source need no archive name in front.
+        prefix = "" if alone else f"{name}/"
+        try:
+            for inside, opened in self._zip_members(file) if is_zip else self._tar_members(file):
+                if not budget.take_member():
+                    self.problems.append((name, f"only the first {MAX_MEMBERS:,} files were looked at"))
+                    return
+                # Only unpacking makes bytes out of nothing; what a tar holds was counted before.
+                member = MemberFile(opened, budget if is_zip else None)
+                yield from self._unfold(prefix + inside, member, budget, depth + 1, alone=False)
+                if member.problem:
+                    self.problems.append((prefix + inside, member.problem))
+        except BAD_ARCHIVE as error:
+            self.problems.append(
+                (name, f"the archive is cut off or damaged ({error or type(error).__name__})")
+            )
+
+    @staticmethod
+    def _tar_members(file: MemberFile) -> Iterator[tuple[str, BinaryIO]]:
+        with tarfile.open(fileobj=file, mode="r|", bufsize=1 << 18) as archive:
+            for info in archive:
+                # Links and devices carry no log; following a link could lead anywhere.
+                if info.isreg():
+                    yield _clean_name(info.name), archive.extractfile(info)
+        if file.problem:
+            raise EOFError(file.problem)
+
+    @staticmethod
+    def _zip_members(file: MemberFile) -> Iterator[tuple[str, BinaryIO]]:
+        with zipfile.ZipFile(file.random_access()) as archive:
+            for info in archive.infolist():
+                if not info.is_dir():
+                    with archive.open(info) as opened:
+                        yield _clean_name(info.filename), opened
+
+
+@dataclass
+class _Budget:
+    """What one source may still unpack."""
+
+    size: int
+    members: int
+
+    def take(self, count: int) -> bool:
+        self.size -= count
+        return self.size >= 0
+
+    def take_member(self) -> bool:
+        self.members -= 1
+        return self.members >= 0
+
+
+class _Meter:
+    """Reports how many bytes of the source (as stored) were read, in steps that are worth showing."""
+
+    def __init__(self, total: int, on_progress: Progress | None):
+        self.total = total
+        self.before = 0
+        self.told = -1
+        self.on_progress = on_progress
+
+    def report(self, position: int) -> None:
+        done = self.before + position
+        if (
+            self.on_progress
+            and done > self.told
+            and (done - self.told >= self.total / 200 or done == self.total)
+        ):
+            self.told = done
+            self.on_progress(done, self.total)
+
+    def finish(self, size: int) -> None:
+        self.before += size
+        self.report(0)
+
+
+class _CountingFile:
+    """Tells the meter about every read."""
+
+    def __init__(self, file: BinaryIO, meter: _Meter, size: int):
+        self._file = file
+        self._meter = meter
+        self._size = size
+        self._read = 0
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        out = self._file.read(size)
+        self._read += len(out)
+        # A zip's directory is read twice.
+        self._meter.report(min(self._read, self._size))
+        return out
+
+
+def entries_of(source: Source) -> list:
+    """Take a source apart into paths and (file name, binary file) pairs.
+
+    Parameters
+    ----------
+    source : path, (file name, binary file), or an iterable of these
+        Anything that can be iterated will do, a generator too.
+
+    Returns
+    -------
+    list
+    """
+    if isinstance(source, str | os.PathLike):
+        return [source]
+    if isinstance(source, tuple) and len(source) == 2 and hasattr(source[1], "read"):
+        return [source]
+    return list(source)
+
+
+def _clean_name(name: str) -> str:
+    """Path inside an archive without anything that points elsewhere; only ever shown, never opened."""
+    # Names in odd encodings come with surrogates, which nothing can print.
+    name = name.encode("utf-8", "replace").decode("utf-8")
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    return "/".join(parts) or "unnamed"
+
+
+def _top_files(entries: list) -> Iterator[tuple[str, Callable[[], BinaryIO], int]]:
+    """Yield (name, opener, size) of each file that is named, folders walked in a fixed order."""
+    for entry in entries:
+        if isinstance(entry, tuple):
+            name, file = entry
+            yield _clean_name(str(name)), _Handed(file), _size_of(file)
+        elif os.path.isdir(entry):
+            top = Path(entry)
+            # Paths inside the only folder of a source need no folder name in front.
+            prefix = f"{top.resolve().name}/" if len(entries) > 1 else ""
+            for folder, folders, files in os.walk(top):
+                folders[:] = sorted((f for f in folders if not f.startswith(".")), key=natural_key)
+                for file_name in sorted(files, key=natural_key):
+                    path = Path(folder, file_name)
+                    if not file_name.startswith(".") and path.is_file() and not path.is_symlink():
+                        name = _clean_name(prefix + path.relative_to(top).as_posix())
+                        yield name, _opener(path), path.stat().st_size
+        elif os.path.isfile(entry):
+            path = Path(entry)
+            yield _clean_name(path.name), _opener(path), path.stat().st_size
+        else:
+            raise LogError(f"There is no file or folder {str(entry)!r}. Check the path and try again.")
+
+
+def _opener(path: Path) -> Callable[[], BinaryIO]:
+    return lambda: path.open("rb")
+
+
+class _Handed:
+    """Gives back a file that somebody else opened and will close."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+
+    def __call__(self) -> BinaryIO:
+        self._file.seek(0)
+        return self._file
+
+
+def _size_of(file: BinaryIO) -> int:
+    file.seek(0, os.SEEK_END)
+    size = file.tell()
+    file.seek(0)
+    return size
+
+
+def natural_key(name: str) -> list[tuple[int, int | str]]:
+    """Sort key under which ``9-iteration.csv`` comes before ``10-iteration.csv``."""
+    pieces = re.split(r"([0-9]{1,18})", name)
+    return [(0, int(piece)) if piece.isdecimal() and piece.isascii() else (1, piece) for piece in pieces]
+
+
+def find_models(folder: str | os.PathLike) -> dict[str, Path]:
+    """List the models in a folder: each archive or log file in it, and each folder that holds logs.
+
+    A folder that holds archives stands for a collection: its archives are listed one by one.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        Path below ``folder`` (with forward slashes, endings dropped) to the file or folder to load, in
+        natural order of the names. Empty when the folder does not exist.
+    """
+    top = Path(folder)
+    if not top.is_dir():
+        return {}
+    models = {}
+    for path in sorted(top.iterdir(), key=lambda p: natural_key(p.name)):
+        if path.name.startswith(".") or path.is_symlink():
+            continue
+        if path.is_dir():
+            inner = {f"{path.name}/{name}": found for name, found in find_models(path).items()}
+            collection = any(found.is_file() and _ARCHIVE.search(found.name) for found in inner.values())
+            if collection:
+                models |= inner
+            elif any(_MODEL_FILE.search(name) for _, _, names in os.walk(path) for name in names):
+                models[path.name] = path
+        elif _MODEL_FILE.search(path.name):
+            name = _MODEL_FILE.sub("", path.name)
+            models[path.name if name in models else name] = path
+    return models

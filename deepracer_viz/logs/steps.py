@@ -1,0 +1,507 @@
+"""Step lines of logs and rows of sim-trace CSV files, read into one table.
+
+A simulation log carries one ``SIM_TRACE_LOG:`` line per simulation step among much other text. The
+reader takes the file in large blocks, cuts the step lines out of each with one regular expression, and
+hands them to pyarrow's CSV parser with explicit types; nothing loops over rows in Python. Lines that do
+not fit (another number of fields, glued lines, text that merely contains the token) are looked at one by
+one and either read or counted.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from deepracer_viz.logs.errors import LogError
+from deepracer_viz.logs.formats import (
+    STATUSES,
+    STEP_COLUMNS,
+    StepFormat,
+    csv_format,
+    fields_of,
+    identify,
+    is_whole,
+    status_code,
+)
+from deepracer_viz.logs.report import Skipped
+
+TOKEN = b"SIM_TRACE_LOG:"
+
+BLOCK = 8 << 20
+"""Bytes read at a time: large enough for speed, small enough that memory stays near the table's size."""
+
+LONGEST_LINE = 1 << 20
+"""A line longer than this (bytes) is no log line; it is passed over and counted."""
+
+TEXT_KEPT_WHOLE = 4 << 20
+"""Bytes of text between step lines kept as they are; beyond them only lines that say something are kept."""
+
+_SPEAKING = (
+    b"Training>",
+    b"Training -",
+    b"Policy training",
+    b"Checkpoint>",
+    b"Saving in path",
+    b"Loading checkpoint",
+    b"Best checkpoint number",
+    b"BestModelSelection",
+    b"WORLD_NAME",
+    b"ROLLOUT_IDX",
+    b"ction space from file",
+    b"Sensor list",
+)
+"""Words of the lines that tell something about a job wherever they stand in a log."""
+
+_LINE = "line"  # place of a row among the step lines of its block, while a file is read
+
+_STEP_LINE = re.compile(TOKEN + rb"([^\n]*\n?)[\r\n]*")
+_AFTER_TAB = re.compile(rb"\t[^\n]*")
+# An exported message stands in quotes, those inside it doubled: an odd quote is its end.
+_AFTER_MESSAGE = re.compile(rb'^([^"\n]*)"[^"\n]*(?:"[^"\n]*"[^"\n]*)*$', re.MULTILINE)
+_COMMA_IN_ACTION = re.compile(rb"\[([^\],\n]*),([^\],\n]*)\]")
+_CSV_HEADER = re.compile(rb"^(?=[^\n\d]*\bepisode\b)", re.MULTILINE)
+
+_SAMPLE = 1 << 16
+"""Bytes of a block that are looked at to tell its vintage; also, a piece of rows small enough to judge one by one."""
+
+NOT_A_STEP = "not a step line, although it carries the token SIM_TRACE_LOG"
+BAD_NUMBER = "a number is missing, not readable or out of range"
+CUT_OFF = "cut off in the middle of the line"
+REPEATED_HEADER = "header line repeated inside a CSV file"
+OVERLONG = f"line longer than {LONGEST_LINE >> 20} MB"
+
+
+@dataclass
+class StepFile:
+    """The step rows of one file.
+
+    Attributes
+    ----------
+    steps : pandas.DataFrame
+        Columns of :data:`STEP_COLUMNS`, rows in the order of the file, degrees throughout.
+    format : str
+        Vintage of the step lines, empty when there was none.
+    text : bytes
+        The file's other lines, as far as they can say anything (see :data:`TEXT_KEPT_WHOLE`).
+    marks : list of tuple of int
+        Pairs (offset in ``text``, number of step rows before it), in order.
+    skipped : Skipped
+        Lines left out.
+    """
+
+    steps: pd.DataFrame
+    format: str = ""
+    text: bytes = b""
+    marks: list[tuple[int, int]] = field(default_factory=list)
+    skipped: Skipped = field(default_factory=Skipped)
+
+    def rows_before(self, offset: int) -> int:
+        """Count the step rows that stand before the given offset of ``text``."""
+        starts = [start for start, _ in self.marks]
+        at = int(np.searchsorted(starts, offset, side="right")) - 1
+        return self.marks[at][1] if at >= 0 else 0
+
+
+def empty_steps() -> pd.DataFrame:
+    """Return a step table without rows, with the types that readers give."""
+    return _to_frame([])
+
+
+def read_step_log(file: BinaryIO, block: int = BLOCK) -> StepFile:
+    """Read the step lines of a log of any vintage, and keep its other lines.
+
+    Parameters
+    ----------
+    file : binary file
+        Opened for reading; read once, front to back.
+    block : int
+        Bytes to read at a time.
+
+    Returns
+    -------
+    StepFile
+        All readable steps; a line that cannot be read never stops the rest.
+    """
+    skipped = Skipped()
+    text, gaps = bytearray(), []
+    form = first_form = None
+    with _Parser(skipped) as parser:
+        for chunk, whole in _whole_lines(file, block, skipped):
+            pieces = _STEP_LINE.split(chunk)
+            for before, gap in _gaps(pieces):
+                if len(text) + len(gap) > TEXT_KEPT_WHOLE:
+                    gap = _speaking_lines(gap)
+                if gap:
+                    gaps.append((len(text), parser.blocks, before))
+                    text += gap
+            if len(pieces) > 1:
+                lines = b"".join(pieces[1::2])
+                # What is left of a cut line can look like an older vintage.
+                if whole or form is None:
+                    form = _vintage(lines[:_SAMPLE]) or form
+                first_form = first_form or form
+                parser.add(lines, form, whole)
+    marks = _marks(gaps, parser.tables)
+    name = first_form.name if first_form else ""
+    return StepFile(_to_frame(parser.tables), name, bytes(text), marks, skipped)
+
+
+def read_step_csv(file: BinaryIO, name: str = "CSV file", block: int = BLOCK) -> StepFile:
+    """Read a sim-trace CSV file by its header; where several files were joined, by each header in turn.
+
+    Parameters
+    ----------
+    file : binary file
+        Opened for reading; read once, front to back.
+    name : str
+        Used in the message of an error.
+    block : int
+        Bytes to read at a time.
+
+    Returns
+    -------
+    StepFile
+
+    Raises
+    ------
+    LogError
+        The header lacks a column without which a step means nothing.
+    """
+    skipped = Skipped()
+    form = None
+    with _Parser(skipped) as parser:
+        for chunk, whole in _whole_lines(file, block, skipped):
+            for lines in _CSV_HEADER.split(chunk) if b"episode" in chunk else [chunk]:
+                if _CSV_HEADER.match(lines):
+                    header, _, lines = lines.partition(b"\n")
+                    if form:
+                        skipped.add(REPEATED_HEADER, header)
+                    try:
+                        form = csv_format(header, name)
+                    except LogError:
+                        if form is None:
+                            raise
+                if form and lines.strip():
+                    parser.add(lines, form, whole)
+    if form is None:
+        raise LogError(
+            f"{name} has no header line with the simulator's columns ({', '.join(list(STEP_COLUMNS)[:4])}, ...)."
+        )
+    return StepFile(_to_frame(parser.tables), form.name, skipped=skipped)
+
+
+def _whole_lines(file: BinaryIO, block: int, skipped: Skipped) -> Iterator[tuple[bytes, bool]]:
+    """Yield blocks that end where a line ends, and last the line that the file ends in the middle of (False)."""
+    rest = b""
+    passing_over = False
+    while chunk := file.read(block):
+        if passing_over:
+            end = chunk.find(b"\n") + 1
+            if not end:
+                continue
+            chunk, passing_over = chunk[end:], False
+        cut = chunk.rfind(b"\n") + 1
+        if cut:
+            yield rest + chunk[:cut], True
+            rest = chunk[cut:]
+        else:
+            rest += chunk
+        if len(rest) > LONGEST_LINE:
+            skipped.add(OVERLONG, rest[:200])
+            rest, passing_over = b"", True
+    if rest:
+        yield rest, False
+
+
+def _gaps(pieces: list[bytes]) -> list[tuple[int, bytes]]:
+    """Text between step lines: (step lines before, text), without what stands before a token on its line."""
+    gaps = [
+        (before, piece[: piece.rfind(b"\n") + 1])
+        for before, piece in enumerate(pieces[:-2:2])
+        if piece and b"\n" in piece
+    ]
+    return [*gaps, (len(pieces) // 2, pieces[-1])]
+
+
+def _speaking_lines(text: bytes) -> bytes:
+    """Keep the lines that tell something about a job."""
+    ends = {}
+    for word in _SPEAKING:
+        at = text.find(word)
+        while at >= 0:
+            end = text.find(b"\n", at) + 1 or len(text)
+            ends[text.rfind(b"\n", 0, at) + 1] = end
+            at = text.find(word, end)
+    return b"".join(text[begin:end] for begin, end in sorted(ends.items()))
+
+
+def _marks(gaps: list[tuple[int, int, int]], tables: list[dict[str, np.ndarray]]) -> list[tuple[int, int]]:
+    """Turn (offset in the text, block, step lines before in the block) into (offset, rows before)."""
+    starts = np.cumsum([0, *(len(table[_LINE]) for table in tables)])
+    inside = [
+        np.searchsorted(tables[block][_LINE], before) if block < len(tables) else 0
+        for _, block, before in gaps
+    ]
+    return [(offset, int(starts[block] + row)) for (offset, block, _), row in zip(gaps, inside, strict=True)]
+
+
+def _vintage(lines: bytes) -> StepFormat | None:
+    """Vintage of most of the first step lines of a block."""
+    sample = _clean(lines).decode("ascii").split("\n")[:50]
+    found = Counter(form for line in sample if (form := identify(fields_of(line))))
+    return found.most_common(1)[0][0] if found else None
+
+
+def _clean(lines: bytes) -> bytes:
+    """Strip what exports put around a message, and write actions ``[a, b]`` as ``[a b]``: one field."""
+    if not lines.isascii():
+        # A step has no other characters, and pyarrow stumbles over broken ones.
+        lines = lines.decode("ascii", "replace").encode("ascii", "replace")
+    if b"\t" in lines:
+        lines = _AFTER_TAB.sub(b"", lines)
+    if b'"' in lines:
+        lines = _AFTER_MESSAGE.sub(rb"\1", lines.replace(b'""', b"")).replace(b'"', b"")
+    if b"[" in lines:
+        lines = _COMMA_IN_ACTION.sub(rb"[\1 \2]", lines)
+    return lines
+
+
+class _Parser:
+    """Parses blocks of rows beside the thread that cuts them out.
+
+    Cutting holds the interpreter, pyarrow releases it: two threads keep two cores busy. Once the parser is
+    closed, ``tables`` holds the arrays of each block, in order; lines left out are counted in ``skipped``.
+    """
+
+    def __init__(self, skipped: Skipped) -> None:
+        self.skipped = skipped
+        self.blocks = 0
+        self.tables: list[dict[str, np.ndarray]] = []
+        self._pool = ThreadPoolExecutor(max_workers=2)
+        self._pending: list[Future] = []
+
+    def __enter__(self) -> "_Parser":
+        return self
+
+    def __exit__(self, *_) -> None:
+        with self._pool:
+            while self._pending:
+                self._collect()
+
+    def add(self, lines: bytes, form: StepFormat | None, whole: bool) -> None:
+        """Parse one more block; ``whole`` is False for the line that a file ends in the middle of."""
+        self._pending.append(self._pool.submit(_parse, lines, form, whole))
+        self.blocks += 1
+        if len(self._pending) > 3:
+            self._collect()
+
+    def _collect(self) -> None:
+        table, skipped = self._pending.pop(0).result()
+        self.tables.append(table)
+        self.skipped.update(skipped)
+
+
+def _parse(lines: bytes, form: StepFormat | None, whole: bool) -> tuple[dict[str, np.ndarray], Skipped]:
+    skipped = Skipped()
+    lines = _clean(lines)
+    if not whole and form:
+        before, _, last = lines.rpartition(TOKEN)
+        if not is_whole(last.decode("ascii"), form):
+            skipped.add(CUT_OFF, last)
+            lines = before
+    return _parse_rows(lines, form, skipped), skipped
+
+
+def _parse_rows(lines: bytes, form: StepFormat | None, skipped: Skipped) -> dict[str, np.ndarray]:
+    """Parse rows of one vintage; those of another number of fields are read one by one or counted."""
+    parts: list[dict[str, np.ndarray]] = []
+    odd: list[tuple[int, str]] = []
+    before = 0
+    todo = [lines]
+    if form is None:
+        todo, odd = [], list(enumerate(lines.decode("ascii").split("\n")))
+    while todo:
+        piece = todo.pop()
+        if not piece.strip():
+            continue
+        try:
+            table, odd_here = _read(piece, form)
+            columns = _typed(table)
+            good = slice(None)
+        except (pa.ArrowInvalid, ValueError):
+            # One unreadable value fails the whole piece: halving leaves few rows to be judged one by one.
+            middle = piece.find(b"\n", len(piece) // 2) + 1
+            if len(piece) > _SAMPLE and 0 < middle < len(piece):
+                todo += [piece[middle:], piece[:middle]]
+                continue
+            table, odd_here = _read(piece, form, as_text=True)
+            columns, good = _judged(table, skipped)
+        count = table.num_rows + len(odd_here)
+        number = np.delete(np.arange(before, before + count, dtype="int32"), [at for at, _ in odd_here])
+        columns[_LINE] = number[good]
+        if form.radians:
+            _to_degrees(columns)
+        parts.append(columns)
+        odd += [(before + at, line) for at, line in odd_here]
+        before += count
+    parts += _parse_odd(odd, form, skipped)
+    return _join(parts, in_order=not odd)
+
+
+def _read(lines: bytes, form: StepFormat, as_text: bool = False) -> tuple[pa.Table, list[tuple[int, str]]]:
+    """Hand rows to pyarrow: the table, and (place, text) of each row with another number of fields."""
+    odd: list[tuple[int, str]] = []
+
+    def keep_odd(row) -> str:
+        odd.append((row.number - 1, row.text))
+        return "skip"
+
+    wanted = [name for name in form.fields if name in STEP_COLUMNS]
+    if b",[" in lines[: 1 << 12]:
+        wanted.remove("action")
+    text = pa.binary()
+    table = pa_csv.read_csv(
+        pa.BufferReader(lines),
+        read_options=pa_csv.ReadOptions(
+            column_names=list(form.fields), block_size=len(lines) + 1, use_threads=False
+        ),
+        parse_options=pa_csv.ParseOptions(quote_char=False, invalid_row_handler=keep_odd),
+        convert_options=pa_csv.ConvertOptions(
+            column_types={name: text if as_text else _arrow_type(name) for name in wanted},
+            include_columns=wanted,
+            check_utf8=False,
+            null_values=[""],
+        ),
+    )
+    return table, odd
+
+
+def _arrow_type(name: str) -> pa.DataType:
+    if name == "episode_status":
+        # The few distinct words are looked at once each, not once a row.
+        return pa.dictionary(pa.int32(), pa.binary())
+    # CSV files print counters as 1.0, which an integer column refuses.
+    return {"bool": pa.bool_(), "float32": pa.float32()}.get(STEP_COLUMNS[name].kind, pa.float64())
+
+
+def _typed(table: pa.Table) -> dict[str, np.ndarray]:
+    """Arrays of a table read with types; ValueError when a value is missing or out of range."""
+    columns = {}
+    for name in table.column_names:
+        column, about = table[name], STEP_COLUMNS[name]
+        if name == "episode_status":
+            column = column.unify_dictionaries().combine_chunks()
+            words = [(word or b"").decode("ascii") for word in column.dictionary.to_pylist()]
+            codes = np.array([*map(status_code, words), about.default], dtype=about.kind)
+            columns[name] = codes[column.indices.fill_null(len(words)).to_numpy()]
+            continue
+        if column.null_count:
+            raise ValueError(name)
+        values = column.to_numpy()
+        # Written so that a NaN fails too.
+        if len(values) and not (values.min() >= about.low and values.max() <= about.high):
+            raise ValueError(name)
+        columns[name] = values.astype(about.kind)
+        if about.kind.startswith("int") and (columns[name] != values).any():
+            raise ValueError(name)
+    return columns
+
+
+def _judged(table: pa.Table, skipped: Skipped) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Arrays of a table read as text, without the rows in which something needed cannot be read.
+
+    Returns
+    -------
+    columns : dict
+    good : numpy.ndarray of bool
+        Which rows of the table they hold.
+    """
+    texts = {
+        name: pd.Series([(value or b"").decode("ascii") for value in table[name].to_pylist()], dtype="str")
+        for name in table.column_names
+    }
+    columns = {}
+    good = np.ones(table.num_rows, dtype=bool)
+    for name, text in texts.items():
+        about = STEP_COLUMNS[name]
+        text = text.str.strip()
+        if name == "episode_status":
+            values = text.map(status_code).to_numpy()
+        elif about.kind == "bool":
+            values = text.str.lower().map({"true": 1.0, "false": 0.0}).to_numpy(dtype="float64")
+        else:
+            values = pd.to_numeric(text, errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
+            right = (values >= about.low) & (values <= about.high)
+            if about.kind.startswith("int"):
+                right &= values == np.floor(values)
+            values = np.where(right, values, np.nan)
+        if about.default is None:
+            good &= np.isfinite(values)
+        else:
+            values = np.where(np.isfinite(values), values, about.default)
+        columns[name] = values
+    if not good.all():
+        first = int(np.argmin(good))
+        skipped.add(BAD_NUMBER, ",".join(text[first] for text in texts.values()), int((~good).sum()))
+    return {name: values[good].astype(STEP_COLUMNS[name].kind) for name, values in columns.items()}, good
+
+
+def _parse_odd(
+    odd: list[tuple[int, str]], form: StepFormat | None, skipped: Skipped
+) -> list[dict[str, np.ndarray]]:
+    """Read rows whose number of fields is not the block's: another vintage, or lines glued together."""
+    readable: dict[StepFormat, list[tuple[int, str]]] = {}
+    for number, line in odd:
+        pieces = [piece for piece in line.split(TOKEN.decode()) if piece.strip()]
+        for piece in pieces:
+            found = identify(fields_of(piece))
+            if found is None:
+                skipped.add(NOT_A_STEP, piece)
+            elif (form and found is not form and form.fields[: len(found.fields)] == found.fields) or (
+                piece is not pieces[-1] and not is_whole(piece, found)
+            ):
+                skipped.add(CUT_OFF, piece)
+            else:
+                readable.setdefault(found, []).append((number, piece))
+    parts = []
+    for found, rows in readable.items():
+        columns = _parse_rows("\n".join(row for _, row in rows).encode("ascii"), found, skipped)
+        columns[_LINE] = np.array([number for number, _ in rows], dtype="int32")[columns[_LINE]]
+        parts.append(columns)
+    return parts
+
+
+def _to_degrees(columns: dict[str, np.ndarray]) -> None:
+    for name in ("yaw", "steering_angle"):
+        columns[name] = np.degrees(columns[name])
+
+
+def _join(parts: list[dict[str, np.ndarray]], in_order: bool = True) -> dict[str, np.ndarray]:
+    """Join parts of a block, each column of the step table whether the vintage writes it or not."""
+    parts = parts or [{_LINE: np.empty(0, dtype="int32")}]
+    for part in parts:
+        for name, about in STEP_COLUMNS.items():
+            if name not in part:
+                part[name] = np.full(len(part[_LINE]), about.default or 0, dtype=about.kind)
+    if len(parts) == 1:
+        return parts[0]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in (*STEP_COLUMNS, _LINE)}
+    if in_order:
+        return columns
+    order = np.argsort(columns[_LINE], kind="stable")
+    return {name: values[order] for name, values in columns.items()}
+
+
+def _to_frame(blocks: list[dict[str, np.ndarray]]) -> pd.DataFrame:
+    """Join the blocks column by column, letting go of each as soon as it is joined."""
+    blocks = blocks or [_join([])]
+    columns = {name: np.concatenate([block.pop(name) for block in blocks]) for name in STEP_COLUMNS}
+    columns["episode_status"] = pd.Categorical.from_codes(columns["episode_status"], categories=STATUSES)
+    return pd.DataFrame(columns, copy=False)
