@@ -85,6 +85,97 @@ class CheckpointChoice:
     verdict: str
 
 
+TREND_ITERATIONS = 5
+"""Iterations that are judged together: with 20 drives each, completion is then good to about 10 points."""
+
+
+@dataclass(frozen=True)
+class CompletionTrend:
+    """How often a model finishes at the end of its training, beside when it finished most often.
+
+    Attributes
+    ----------
+    laps, drives : int
+        Finished and all drives of the newest iterations.
+    best_laps, best_drives : int
+        The same for the run of iterations in which it finished most often.
+    best_from, best_to : int
+        First and last of those iterations.
+    declined : bool
+        The newest completion lies below the best one and their 95 % Wilson intervals do not meet.
+    """
+
+    laps: int
+    drives: int
+    best_laps: int
+    best_drives: int
+    best_from: int
+    best_to: int
+    declined: bool
+
+    @property
+    def completion(self) -> float:
+        """Share of the newest drives that finished, 0 to 1."""
+        return self.laps / self.drives
+
+
+def completion_trend(episodes) -> CompletionTrend | None:
+    """Compare how often a model finishes at the end with how often it did at its best.
+
+    Parameters
+    ----------
+    episodes : pandas.DataFrame
+        Training episodes of a run. Drives that were cut off are left out.
+
+    Returns
+    -------
+    CompletionTrend or None
+        Over runs of up to five iterations with drives; None without any drive.
+    """
+    drives = _ended(episodes)
+    if drives.empty:
+        return None
+    counts = drives.groupby("iteration")["complete"].agg(["sum", "size"])
+    window = min(TREND_ITERATIONS, len(counts))
+    together = counts.rolling(window).sum().dropna().astype(int)
+    best = int(np.argmax(together["sum"] / together["size"]))
+    newest, top = together.iloc[-1], together.iloc[best]
+    _, newest_high = wilson_interval(newest["sum"], newest["size"])
+    best_low, _ = wilson_interval(top["sum"], top["size"])
+    return CompletionTrend(
+        laps=int(newest["sum"]),
+        drives=int(newest["size"]),
+        best_laps=int(top["sum"]),
+        best_drives=int(top["size"]),
+        best_from=int(counts.index[best]),
+        best_to=int(counts.index[best + window - 1]),
+        declined=bool(newest_high < best_low),
+    )
+
+
+def describe_drives(episodes) -> str:
+    """Say in one sentence how often and how fast these drives finished.
+
+    Parameters
+    ----------
+    episodes : pandas.DataFrame
+        Episode table, such as that of separate evaluations.
+
+    Returns
+    -------
+    str
+    """
+    laps = _timed_laps(episodes)
+    low, high = wilson_interval(len(laps), len(episodes))
+    said = (
+        f"{len(laps)} of {_count(len(episodes), 'drive')} finished ({_percent(len(laps) / len(episodes))}, "
+        f"95 % interval {_percent(low)} to {_percent(high)})"
+    )
+    if laps.empty:
+        return f"{said}."
+    return f"{said}, the fastest in {laps['time'].min():.2f} s, the median in {laps['time'].median():.2f} s."
+
+
 def choose_checkpoint(
     episodes: pd.DataFrame,
     evaluations: pd.DataFrame | None = None,
@@ -391,7 +482,10 @@ def _against_target(ranking, target, attempts):
     )
     if most.checkpoint == first.checkpoint:
         return said + "."
-    return said + f"; checkpoint {first.checkpoint} did it {first.beat_target_n} of {first.episodes} times."
+    return (
+        f"{said}; checkpoint {first.checkpoint} did it {first.beat_target_n} of {first.episodes} times. To beat the "
+        f"target race {most.checkpoint}, to be sure of a finish {first.checkpoint}."
+    )
 
 
 def _count(n, what):

@@ -218,8 +218,8 @@ def driving_verdict(findings: pd.DataFrame, episodes: pd.DataFrame) -> str:
     if not straights:
         return (
             f"The data cannot say where time is lost: no straight was driven whole by {LEAST_LAPS} drives or more, "
-            f"standing starts left out ({len(traced)} drives were traced, {laps} of them complete laps). Choose more "
-            "iterations, or train on until the car gets further."
+            f"standing starts left out ({len(traced)} drives were traced, {laps} of them complete laps). More drives "
+            "that get further would tell."
         )
     return (
         f"Nothing costs {LEAST_COST} s a lap or more with certainty on {', '.join(straights)} or in the corners "

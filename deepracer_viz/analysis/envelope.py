@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from deepracer_viz.analysis.checkpoints import CompletionTrend
 from deepracer_viz.analysis.intervals import wilson_interval
 
 MIN_LAPS = 8
@@ -39,6 +40,9 @@ NARROW_REACH = 0.02
 
 On a ten-second lap this is 0.2 s, three steps of a simulator that looks 15 times a second.
 """
+
+STEADY_COMPLETION = 0.5
+"""Below this share of finished drives a model has more to win by finishing than by pace."""
 
 RACE_CHANCE = 0.5
 """Every second lap beats the target: nothing is left to train for it."""
@@ -110,6 +114,9 @@ class PerformanceEnvelope:
     """Mean number of laps until one is under the target, 1 / ``chance``; None where the chance is
     None or zero: the laps cannot say."""
 
+    trend: CompletionTrend | None = None
+    """How often the model finishes at the end of its training, where that was given."""
+
     @property
     def normal(self) -> bool:
         """Whether figures rest on the normal curve: it was tested and not rejected."""
@@ -141,17 +148,29 @@ class PerformanceEnvelope:
 
     @property
     def outlook(self) -> str:
-        """One of "race it", "clone on", "one more clone", "start afresh", "too few laps"."""
+        """What to do, one of seven words.
+
+        "race it", "clone on", "one more clone", "start afresh": by pace alone; "go back" and "finish first"
+        by completion as well; "too few laps" where neither can be told. A model that could be trained on is
+        told to go back where it finishes less often than it once did, and to finish first where it finishes
+        fewer than half of its newest drives.
+        """
         if self.n < MIN_LAPS:
             return "too few laps"
         if self.target is None:
             levels = ((WIDE_REACH, "clone on"), (NARROW_REACH, "one more clone"))
-            return next((word for level, word in levels if self.reach >= level), "start afresh")
-        if self.chance >= RACE_CHANCE:
+            by_pace = next((word for level, word in levels if self.reach >= level), "start afresh")
+        elif self.chance >= RACE_CHANCE:
             return "race it"
-        if self.chance >= CLONE_CHANCE:
-            return "clone on"
-        return "one more clone" if self.best_case < self.target else "start afresh"
+        elif self.chance < CLONE_CHANCE and self.best_case >= self.target:
+            return "start afresh"
+        else:
+            by_pace = "clone on" if self.chance >= CLONE_CHANCE else "one more clone"
+        if self.trend is None:
+            return by_pace
+        if self.trend.declined:
+            return "go back"
+        return "finish first" if self.trend.completion < STEADY_COMPLETION else by_pace
 
     @property
     def verdict(self) -> str:
@@ -159,11 +178,13 @@ class PerformanceEnvelope:
         if self.n < MIN_LAPS:
             return _too_few(self)
         if self.target is None:
-            return f"{_what_it_does(self)} {_ADVICE_ON_REACH[self.outlook]}"
-        return f"{_what_the_target_asks(self)} {_advice_on_target(self)}"
+            return f"{_what_it_does(self)} {_advice(self, _ADVICE_ON_REACH)}"
+        return f"{_what_the_target_asks(self)} {_advice(self, _ADVICE_ON_TARGET)}"
 
 
-def performance_envelope(lap_times, target: float | None = None) -> PerformanceEnvelope:
+def performance_envelope(
+    lap_times, target: float | None = None, trend: CompletionTrend | None = None
+) -> PerformanceEnvelope:
     """How fast a model can go, from the times of its completed laps.
 
     Parameters
@@ -173,6 +194,9 @@ def performance_envelope(lap_times, target: float | None = None) -> PerformanceE
         non-positive times are dropped and counted.
     target : float, optional
         Time to beat (s).
+    trend : CompletionTrend, optional
+        How often the model finishes, from :func:`deepracer_viz.analysis.checkpoints.completion_trend`: lap
+        times know nothing of the drives that did not finish, and the advice should.
 
     Returns
     -------
@@ -272,6 +296,7 @@ def performance_envelope(lap_times, target: float | None = None) -> PerformanceE
         high=high,
         chance_method=method,
         laps_to_expect=1 / chance if chance else None,
+        trend=trend,
     )
 
 
@@ -387,10 +412,7 @@ def _too_few(answer: PerformanceEnvelope) -> str:
     if answer.n == 1:
         laps, fastest = "One completed lap", f"in {answer.fastest:.2f} s"
     under = "" if answer.target is None else f", {answer.faster_laps or 'none'} under {answer.target:.2f} s"
-    return (
-        f"{laps}{under}, {fastest}. With fewer than {MIN_LAPS} laps there is nothing more to say: train "
-        "longer or choose more iterations."
-    )
+    return f"{laps}{under}, {fastest}. Fewer than {MIN_LAPS} laps say nothing about what it could do."
 
 
 def _what_it_does(answer: PerformanceEnvelope) -> str:
@@ -438,11 +460,19 @@ def _odds(answer: PerformanceEnvelope) -> str:
     return f"one lap in {answer.laps_to_expect:,.{0 if answer.laps_to_expect >= 9.95 else 1}f}"
 
 
-def _advice_on_target(answer: PerformanceEnvelope) -> str:
-    advice = _ADVICE_ON_TARGET[answer.outlook]
-    if answer.outlook != "start afresh":
-        return advice
-    return f"Even its best case, {answer.best_case:.2f} s, misses the target. {advice}"
+def _advice(answer: PerformanceEnvelope, by_pace: dict[str, str]) -> str:
+    trend = answer.trend
+    newest = trend and f"{trend.laps} of its newest {trend.drives} drives finished"
+    if answer.outlook == "go back":
+        return (
+            f"But it has got worse: {newest}, {trend.best_laps} of {trend.best_drives} in iterations "
+            f"{trend.best_from} to {trend.best_to}. Clone from a checkpoint of those, not from the end."
+        )
+    if answer.outlook == "finish first":
+        return f"But only {newest}: train on until it gets round more often, and see to the pace after that."
+    if answer.outlook == "start afresh" and answer.target is not None:
+        return f"Even its best case, {answer.best_case:.2f} s, misses the target. {by_pace['start afresh']}"
+    return by_pace[answer.outlook]
 
 
 def _percent(share: float) -> str:

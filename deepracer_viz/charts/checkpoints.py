@@ -62,7 +62,10 @@ def fast_laps_chart(
     colour = (
         alt.Color("kind:N")
         .title(None)
-        .scale(domain=["Lap", "Mean of iteration", "Best of iteration"], range=[MODELS[0], NEUTRAL, FAST])
+        .scale(
+            domain=["Lap", "Mean of the laps shown", "Best of each iteration"],
+            range=[MODELS[0], NEUTRAL, FAST],
+        )
         .legend(symbolOpacity=1)
     )
     lines = (
@@ -235,7 +238,7 @@ def _lines(iterations):
         iterations["iteration"] == iterations["iteration_to"],
         ends["iteration"] + " to " + ends["iteration_to"],
     )
-    kinds = {"mean": "Mean of iteration", "best": "Best of iteration"}
+    kinds = {"mean": "Mean of the laps shown", "best": "Best of each iteration"}
     return (
         iterations[["iteration", "laps", *kinds]]
         .assign(iterations=spans)

@@ -4,7 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from deepracer_viz.charts.theme import BAND_OPACITY, MODELS, NEUTRAL, SLOW, slow_to_fast
+from deepracer_viz.charts.theme import BAND_OPACITY, CANVAS, MODELS, NEUTRAL, SLOW, slow_to_fast
 from deepracer_viz.track import Track
 
 HEIGHT = 600
@@ -85,6 +85,7 @@ def driving_profile_chart(
         width="container",
         height=HEIGHT,
         title=alt.Title(lines),
+        usermeta=CANVAS,
     )
 
 

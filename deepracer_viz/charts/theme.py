@@ -19,6 +19,10 @@ SLOW = "#D55E00"
 NEUTRAL = "#808080"
 """Everything that is context: fitted curves, borders, commanded values, labels."""
 
+CANVAS = {"embedOptions": {"renderer": "canvas"}}
+"""``usermeta`` of a chart with a colour bar. As SVG the bar is found by the address of the page and a number that
+every chart counts from 0: parentheses in the address lose it, and a second chart borrows the first one's colours."""
+
 BAND_OPACITY = 0.25
 """Opacity of an interval drawn behind its line."""
 

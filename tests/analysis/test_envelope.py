@@ -1,11 +1,13 @@
 import dataclasses
 import json
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+from deepracer_viz.analysis.checkpoints import CompletionTrend
 from deepracer_viz.analysis.envelope import (
     CLONE_CHANCE,
     MAX_BINS,
@@ -346,3 +348,35 @@ class TestRealLogs:
         assert answer.markers["low"].iloc[1] < answer.fastest < answer.markers["high"].iloc[1]
         assert answer.outlook == "clone on"
         assert performance_envelope(laps, target=11.0).outlook == "start afresh"
+
+
+class TestAdviceKnowsWhoDoesNotFinish:
+    TIMES: ClassVar = np.random.default_rng(5).normal(12, 0.8, 60)
+
+    @staticmethod
+    def trend(laps, best=95, declined=False):
+        return CompletionTrend(laps, 100, best, 100, 10, 14, declined)
+
+    def test_a_model_that_got_worse_goes_back(self):
+        answer = performance_envelope(self.TIMES, trend=self.trend(10, declined=True))
+        assert answer.outlook == "go back"
+        assert "10 of its newest 100 drives finished, 95 of 100 in iterations 10 to 14" in answer.verdict
+
+    def test_a_model_that_rarely_finishes_sees_to_that_first(self):
+        answer = performance_envelope(self.TIMES, trend=self.trend(30, best=30))
+        assert answer.outlook == "finish first"
+        assert "only 30 of its newest 100 drives finished" in answer.verdict
+
+    def test_a_model_that_finishes_is_judged_by_pace(self):
+        without = performance_envelope(self.TIMES)
+        answer = performance_envelope(self.TIMES, trend=self.trend(90))
+        assert answer.outlook == without.outlook
+        assert answer.verdict == without.verdict
+
+    def test_pace_that_cannot_do_it_stays_the_first_reason(self):
+        answer = performance_envelope(self.TIMES, target=5.0, trend=self.trend(10, declined=True))
+        assert answer.outlook == "start afresh"
+        assert "misses the target" in answer.verdict
+
+    def test_too_few_laps_stay_too_few(self):
+        assert performance_envelope([12.0, 13.0], trend=self.trend(10)).outlook == "too few laps"

@@ -315,3 +315,28 @@ def test_a_thousand_waypoints_stay_small():
             # Of waypoints that stand alone there are at most every other one.
             drawn += len(rows_of(spec, unit)) / (2 if "lag" in transform else 1)
     assert 3_000 < drawn <= 6_000
+
+
+def test_colour_bar_is_drawn_on_a_canvas():
+    profile = pd.DataFrame(
+        {
+            "waypoint": [0, 1],
+            "visits": [3, 3],
+            "x": [0.0, 1.0],
+            "y": [0.0, 1.0],
+            **{
+                name: [1.0, 2.0]
+                for name in (
+                    "speed",
+                    "true_speed",
+                    "true_speed_low",
+                    "true_speed_high",
+                    "steering_angle",
+                    "steering_low",
+                    "steering_high",
+                )
+            },
+        }
+    )
+    spec = driving_profile_chart(profile).to_dict()
+    assert spec["usermeta"]["embedOptions"]["renderer"] == "canvas"
