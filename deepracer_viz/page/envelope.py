@@ -1,0 +1,58 @@
+"""The section on the question what lap time a model can do."""
+
+import pandas as pd
+import streamlit as st
+
+from deepracer_viz.analysis.checkpoints import completion_trend, describe_drives
+from deepracer_viz.analysis.envelope import performance_envelope
+from deepracer_viz.charts.envelope import performance_envelope_chart
+from deepracer_viz.page.text import plain
+
+TIME_SOURCES = {
+    "official": "official (metrics JSON)",
+    "exact": "exact, from line to line",
+    "estimated": "estimated from the steps, within 0.03 s",
+    "wall clock": "on the wall clock of 2019-20, up to 1 % off",
+}
+
+
+def show(episodes: pd.DataFrame, evaluations: pd.DataFrame, target: float | None) -> None:
+    """Show the section.
+
+    Parameters
+    ----------
+    episodes : pandas.DataFrame
+        The chosen drives.
+    evaluations : pandas.DataFrame
+        The evaluation drives of the checkpoints during training.
+    target : float or None
+        Lap time to beat (s).
+    """
+    st.header("What lap time can this model do?", anchor="envelope", divider="gray")
+    of_training = "stream" not in episodes
+    laps = episodes[episodes["complete"]]
+    envelope = performance_envelope(laps["time"], target, completion_trend(episodes) if of_training else None)
+    st.markdown(plain(envelope.verdict))
+    if envelope.n:
+        st.altair_chart(performance_envelope_chart(envelope), key="envelope", alt=envelope.verdict)
+        sources = laps["time_source"].astype(str).value_counts()
+        told = "; ".join(f"{count:,} {TIME_SOURCES[source]}" for source, count in sources.items())
+        dropped = f" {envelope.dropped:,} without a usable time left out." if envelope.dropped else ""
+        drives = "training drives, which explore" if of_training else "drives of separate evaluations"
+        st.caption(f"Laps of {drives}. Lap times: {told}.{dropped}")
+    if of_training and len(evaluations):
+        st.caption(
+            plain(
+                "Evaluations of its checkpoints during the training, without exploration: "
+                + describe_drives(evaluations)
+            )
+        )
+    with st.expander("How to read this"):
+        st.markdown(
+            "Each bar counts the **completed laps** of that lap time. The dashed curve is the normal curve with "
+            "the same mean and standard deviation (SD). If it fits, about one lap in 6 is faster than **-1 SD**, "
+            "one in 44 faster than **-2 SD** and one in 741 faster than **-3 SD**: your best cases. The bands are "
+            "95 % intervals: with few laps they are wide. Laps far to the left of the mean say that the model "
+            "*can* be fast; a narrow hill says that it has shown what it can do.\n\n"
+            + plain(envelope.empirical_note)
+        )

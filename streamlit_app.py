@@ -1,0 +1,216 @@
+"""The page: one model's training on one screen, a section for each question a racer asks.
+
+Start it with ``streamlit run streamlit_app.py``; add ``-- --logs FOLDER`` (or set ``DEEPRACER_LOGS``) to list
+the models of a folder before the sample models.
+"""
+
+from pathlib import Path
+
+import streamlit as st
+
+from deepracer_viz import LogError, load_track
+from deepracer_viz.page import checkpoints, driving, envelope, report
+from deepracer_viz.page.models import logs_folder, models_dropped, models_in, read_model
+from deepracer_viz.page.text import count, duration, plain, seconds
+
+SAMPLES = Path(__file__).parent / "sample_logs"
+
+# Drawn here because Streamlit fetches its own icons from the network, and the page needs none.
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#009E73"/>'
+    '<path d="M3 11a5 5 0 0 1 10 0" fill="none" stroke="#fff" stroke-width="2"/>'
+    '<path d="M8 11l3-4" stroke="#fff" stroke-width="2"/></svg>'
+)
+
+st.set_page_config("deepracer_viz", page_icon=ICON, layout="wide")
+
+
+def forget_choices() -> None:
+    """Let go of choices that mean nothing for another model."""
+    for key in ("iterations", "drives", "evaluations"):
+        st.session_state.pop(key, None)
+    checkpoints.forget_pick()
+
+
+def show_dropped() -> None:
+    """Turn to the first of the models that were just dropped."""
+    before = st.session_state.get("dropped", [])
+    dropped = list(models_dropped(st.session_state["files"]))
+    st.session_state["dropped"] = dropped
+    new = [name for name in dropped if name not in before]
+    if new:
+        st.session_state["model"] = new[0]
+        forget_choices()
+
+
+# ---------------------------------------------------------------------------------------------- sidebar
+
+with st.sidebar:
+    slot_for_model = st.container()
+    files = st.file_uploader(
+        "Drop your logs here",
+        accept_multiple_files=True,
+        key="files",
+        on_change=show_dropped,
+        help="A whole archive (.tar.gz, .zip), or the loose files of one training together: simulation log, "
+        "trainer log, metrics JSON, sim-trace CSV files. They stay in your session.",
+    )
+    folder = logs_folder()
+    models = models_dropped(files)
+    models |= models_in(Path(folder)) if folder else {}
+    models |= models_in(SAMPLES, samples=True)
+    if folder and not Path(folder).is_dir():
+        st.warning(f"There is no folder {plain(folder)}; check --logs or DEEPRACER_LOGS.")
+    if not models:
+        st.error("No model to show: the sample models are missing. Drop your logs here.")
+        st.stop()
+    asked = st.query_params.get("model")
+    if asked not in (None, *models):
+        slot_for_model.warning(
+            f"{plain(asked)} is not here. Dropped logs stay with the visitor who dropped them: drop them again."
+        )
+    model_name = slot_for_model.selectbox(
+        "Model", list(models), key="model", bind="query-params", on_change=forget_choices
+    )
+
+run = read_model(model_name, models[model_name])
+
+with st.sidebar:
+    has_training, has_evaluations = len(run.episodes) > 0, len(run.evaluation_episodes) > 0
+    evaluations = not has_training
+    if has_training and has_evaluations:
+        evaluations = (
+            st.segmented_control(
+                "Drives",
+                ["Training", "Evaluations"],
+                default="Training",
+                required=True,
+                key="drives",
+                bind="query-params",
+                help="Training drives explore; evaluations and races do not, and go on after a mistake.",
+            )
+            == "Evaluations"
+        )
+    iterations = streams = None
+    if has_training and not evaluations:
+        first, last = int(run.episodes["iteration"].min()), int(run.episodes["iteration"].max())
+        if first < last:
+            iterations = st.slider(
+                "Iterations",
+                first,
+                last,
+                (first, last),
+                key="iterations",
+                bind="query-params",
+                on_change=checkpoints.forget_pick,
+                help="Rounds of policy training, counted from 0. Iteration N is driven by checkpoint "
+                f"{run.metadata.first_checkpoint or 0} + N.",
+            )
+        else:
+            st.caption(f"All drives are of iteration {first}.")
+    names_of_streams = list(run.evaluation_episodes["stream"].unique()) if evaluations else []
+    if len(names_of_streams) > 1:
+        if not set(st.session_state.get("evaluations", [])) <= set(names_of_streams):
+            st.session_state["evaluations"] = names_of_streams
+        streams = st.multiselect(
+            "Evaluations", names_of_streams, names_of_streams, key="evaluations", bind="query-params"
+        )
+    starts = st.segmented_control(
+        "Starts",
+        ["All", "From the start line"],
+        default="All",
+        required=True,
+        key="starts",
+        bind="query-params",
+        on_change=checkpoints.forget_pick,
+        help="Training lets the car start all round the track; a race starts at the line.",
+    )
+    route_file = st.file_uploader(
+        "Track file",
+        type="npy",
+        key="route",
+        help="The route (.npy) of your track draws true borders and corners. Without it the track is rebuilt "
+        "from the steps.",
+    )
+    target = st.number_input(
+        "Race target (s)",
+        min_value=0.1,
+        value=None,
+        step=0.1,
+        key="target",
+        bind="query-params",
+        placeholder="lap time to beat",
+        help="The lap time to beat, such as the leader's.",
+    )
+    if route_file is not None:
+        try:
+            run = run.on_routes([load_track(route_file)])
+        except LogError as error:
+            st.error(plain(error), icon=":material/error:")
+
+from_line = starts == "From the start line"
+drives = run.drives(evaluations, iterations, from_line, streams)
+episodes, laps = drives.episodes, drives.laps
+
+
+# ------------------------------------------------------------------------------------------------- head
+
+st.title(plain(model_name), anchor=False)
+about, track = run.metadata, drives.track
+name_of_track = about.world or (track.name if track and not track.approximate else None)
+facts = {
+    "Track": ", ".join(filter(None, (name_of_track, track and f"{track.length:.1f} m"))),
+    "Race": about.race_type and about.race_type.replace("_", " ").lower(),
+    "Actions": about.action_space and about.action_space.describe(),
+    "Algorithm": about.algorithm,
+    "Sensors": about.sensors and ", ".join(about.sensors).replace("_", " ").lower(),
+    "Workers": about.workers if (about.workers or 1) > 1 else None,
+    "Clone of": about.cloned_from,
+}
+st.markdown(" · ".join(f"{label}: **{plain(value)}**" for label, value in facts.items() if value))
+if models[model_name].is_sample:
+    st.caption(
+        "A sample model. Drop the logs of your own DeepRacer training in the sidebar to see them here."
+    )
+for warning in run.report.warnings:
+    st.warning(plain(warning), icon=":material/warning:")
+if run.missing:
+    st.caption("  \n".join(plain(sentence) for sentence in run.missing))
+if not has_training and has_evaluations:
+    st.info("These files hold evaluations or races alone; the page shows those.")
+
+
+# -------------------------------------------------------------------------------------------- sections
+
+if len(episodes):
+    with st.container(horizontal=True):
+        st.metric("Fastest lap", seconds(laps["time"].min()), border=True, height="stretch")
+        st.metric("Mean lap", seconds(laps["time"].mean()), border=True, height="stretch")
+        st.metric(
+            "Completed laps",
+            f"{len(laps):,} of {len(episodes):,}",
+            f"{len(laps) / len(episodes):.0%} of drives",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            height="stretch",
+        )
+        if evaluations:
+            st.metric("Evaluations", episodes["stream"].nunique(), border=True, height="stretch")
+            st.metric("Off-tracks", int(episodes["off_track"].sum()), border=True, height="stretch")
+        else:
+            st.metric("Iterations", episodes["iteration"].nunique(), border=True, height="stretch")
+            st.metric("Training time", duration(drives.hours), border=True, height="stretch")
+    unknown = run.drives(evaluations, iterations, False, streams).episodes["start_at"].isna().sum()
+    if from_line and unknown:
+        st.info(
+            f"{count(unknown, 'drive')} left out: known from the metrics alone, so nobody knows their start."
+        )
+    envelope.show(episodes, run.checkpoint_evaluations, target)
+    checkpoints.show(episodes, run.checkpoint_evaluations, target)
+    driving.show(drives)
+elif has_training or has_evaluations:
+    st.info("None of the drives is left by the choices in the sidebar.")
+else:
+    st.info("There are no drives in these files, so there is nothing to show of laps and driving.")
+report.show(run.report, len(run.steps) + len(run.evaluation_steps))

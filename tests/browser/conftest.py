@@ -1,0 +1,148 @@
+"""The page served on a free port, and a browser that watches for errors."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+"""Every run leaves its screenshots here, for a person to look at."""
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def address():
+    """Address of the page, served as a user would start it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
+    environment = {k: v for k, v in os.environ.items() if k != "DEEPRACER_LOGS"}
+    server = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
+            break
+        except OSError:
+            if server.poll() is not None:
+                pytest.fail(f"the page did not start: {server.stdout.read().decode()}")
+            time.sleep(0.5)
+    yield url
+    server.terminate()
+    log = server.communicate(timeout=20)[0].decode()
+    assert "Traceback" not in log, log
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium from the system."""
+    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is not installed")
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=program,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
+        )
+        yield running
+        running.close()
+
+
+class Visitor:
+    """Somebody looking at the page; notes every error and every request that leaves the machine."""
+
+    def __init__(self, page: Page, address: str):
+        self.page = page
+        self.address = address
+        self.problems: list[str] = []
+        page.on("console", lambda m: self.problems.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("request", self._note)
+
+    def _note(self, request) -> None:
+        if not request.url.startswith((self.address, "data:", "blob:")):
+            self.problems.append(f"request to {request.url}")
+
+    def open(self, query: str = "") -> "Visitor":
+        """Open the page and wait until it is whole."""
+        self.page.goto(f"{self.address}/{query}")
+        return self.settled()
+
+    def settled(self) -> "Visitor":
+        """Wait until the last section stands, nothing runs and every chart is drawn."""
+        self.page.get_by_role("heading", name="What was read").wait_for(timeout=60_000)
+        for _ in range(2):
+            self.page.wait_for_timeout(400)
+            self.page.wait_for_function(
+                "!document.querySelector('[data-testid=\"stStatusWidget\"]')"
+                ' && !document.querySelector(\'[data-testid="stApp"][data-test-script-state="running"]\')',
+                timeout=60_000,
+            )
+        self.page.wait_for_function(
+            "[...document.querySelectorAll('[data-testid=\"stVegaLiteChart\"]')]"
+            ".every(chart => chart.querySelector('svg.marks, canvas'))",
+            timeout=60_000,
+        )
+        return self
+
+    def charts(self) -> list[str]:
+        """What each chart shows, as pictures to compare."""
+        found = self.page.locator('[data-testid="stVegaLiteChart"]')
+        return [
+            found.nth(i).evaluate(
+                "c => { const v = c.querySelector('canvas'); return v ? v.toDataURL()"
+                " : c.querySelector('svg.marks').outerHTML }"
+            )
+            for i in range(found.count())
+        ]
+
+    def metric(self, label: str) -> str:
+        """Value of one of the large figures."""
+        box = self.page.locator('[data-testid="stMetric"]').filter(has_text=label)
+        return box.locator('[data-testid="stMetricValue"]').inner_text()
+
+    def shoot(self, name: str) -> None:
+        """Leave a picture of the whole page."""
+        SCREENSHOTS.mkdir(exist_ok=True)
+        size = self.page.viewport_size
+        height = self.page.evaluate("document.querySelector('[data-testid=\"stMain\"]').scrollHeight")
+        self.page.set_viewport_size({"width": size["width"], "height": min(int(height) + 40, 9000)})
+        self.settled()
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        self.page.set_viewport_size(size)
+
+    def check(self) -> None:
+        """Fail when anything went wrong since the page was opened."""
+        assert self.page.locator('[data-testid="stException"]').count() == 0
+        assert self.page.locator('[data-testid="stAlertContentError"]').count() == 0
+        assert self.problems == []
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Return a function that opens the page for a new visitor."""
+    contexts = []
+
+    def new_visitor(query: str = "", width: int = 1500, height: int = 1000, scheme: str = "light") -> Visitor:
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        contexts.append(context)
+        return Visitor(context.new_page(), address).open(query)
+
+    yield new_visitor
+    for context in contexts:
+        context.close()

@@ -1,0 +1,56 @@
+import io
+
+import numpy as np
+import pytest
+
+from deepracer_viz.page.models import logs_folder, models_dropped, models_in
+
+
+class Dropped(io.BytesIO):
+    def __init__(self, name: str):
+        super().__init__(b"")
+        self.name = name
+        self.file_id = f"id of {name}"
+
+
+def test_each_archive_is_a_model_and_loose_files_are_one():
+    files = [Dropped(n) for n in ("a.tar.gz", "robomaker.log", "b.zip", "metrics.json", "0-iteration.csv")]
+    models = models_dropped(files)
+    assert list(models) == ["a.tar.gz (yours)", "b.zip (yours)", "3 files (yours)"]
+    loose = models["3 files (yours)"]
+    assert [name for name, _ in loose.source] == ["robomaker.log", "metrics.json", "0-iteration.csv"]
+    assert not loose.shared
+
+
+def test_archives_of_the_same_name_are_kept_apart():
+    models = models_dropped([Dropped("logs.tar.gz"), Dropped("logs.tar.gz")])
+    assert list(models) == ["logs.tar.gz (yours)", "logs.tar.gz 2 (yours)"]
+
+
+def test_one_loose_file_keeps_its_name():
+    assert list(models_dropped([Dropped("run.log")])) == ["run.log (yours)"]
+
+
+def test_nothing_dropped_is_no_model():
+    assert models_dropped([]) == {}
+
+
+def test_folder_models_change_their_stamp_with_their_files(tmp_path):
+    log = tmp_path / "run.log"
+    log.write_text("a")
+    before = models_in(tmp_path)["run"].stamp
+    log.write_text("a and more")
+    assert models_in(tmp_path)["run"].stamp != before
+
+
+def test_route_files_beside_models_come_along(tmp_path):
+    (tmp_path / "run.log").write_text("a")
+    np.save(tmp_path / "loop.npy", np.zeros((5, 6)))
+    assert models_in(tmp_path)["run"].routes == (str(tmp_path / "loop.npy"),)
+
+
+@pytest.mark.parametrize(("argv", "expected"), [([], "from environment"), (["--logs", "given"], "given")])
+def test_logs_folder(monkeypatch, argv, expected):
+    monkeypatch.setenv("DEEPRACER_LOGS", "from environment")
+    monkeypatch.setattr("sys.argv", ["streamlit_app.py", *argv])
+    assert logs_folder() == expected

@@ -1,0 +1,208 @@
+"""The page through Streamlit's own test harness: what it says for each kind of model."""
+
+import io
+import json
+import re
+import tarfile
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+APP = Path(__file__).resolve().parent.parent / "streamlit_app.py"
+SECTIONS = [
+    "What lap time can this model do?",
+    "Which checkpoint should race?",
+    "Where does the car drive inefficiently?",
+    "What was read",
+]
+
+
+def open_page(**query) -> AppTest:
+    page = AppTest.from_file(str(APP), default_timeout=60)
+    for name, value in query.items():
+        page.query_params[name] = value
+    return page.run()
+
+
+def said(page: AppTest) -> str:
+    """All text on the page, with the escapes that keep it from acting as Markdown taken out again."""
+    elements = [
+        *page.markdown,
+        *page.caption,
+        *page.info,
+        *page.warning,
+        *page.error,
+        *page.header,
+        *page.title,
+    ]
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", "\n".join(str(e.value) for e in elements)).replace(
+        "\u200b", ""
+    )
+
+
+def charts(page: AppTest) -> list[dict]:
+    return [json.loads(chart.proto.spec) for chart in page.get("vega_lite_chart")]
+
+
+def metric(page: AppTest, label: str) -> str:
+    return next(m.value for m in page.metric if m.label == label)
+
+
+def assert_whole(page: AppTest) -> None:
+    assert not page.exception, page.exception
+    assert [header.value for header in page.header] == SECTIONS
+    assert "nan" not in said(page).lower().replace("dominan", "").split()
+
+
+@pytest.fixture(scope="module")
+def sample_names(sample_logs) -> list[str]:
+    return sorted(path.name.removesuffix(".tar.gz") for path in sample_logs.glob("*.tar.gz"))
+
+
+def test_opens_on_a_sample_with_every_section_filled(sample_names):
+    page = open_page()
+    assert_whole(page)
+    assert page.selectbox(key="model").value == f"{sample_names[0]} (sample)"
+    assert len(charts(page)) >= 4
+    assert len(page.dataframe) >= 2
+
+
+def test_each_sample_model_has_its_own_figures(sample_names):
+    fastest = {}
+    for name in sample_names:
+        page = open_page(model=f"{name} (sample)")
+        assert_whole(page)
+        fastest[name] = metric(page, "Fastest lap")
+    assert len(set(fastest.values())) == len(sample_names)
+
+
+def test_iteration_range_narrows_every_section():
+    page = open_page()
+    _, last = page.slider(key="iterations").value
+    before = metric(page, "Completed laps"), said(page), [json.dumps(c) for c in charts(page)]
+    page.slider(key="iterations").set_value((last - 2, last)).run()
+    assert_whole(page)
+    assert metric(page, "Iterations") == "3"
+    assert metric(page, "Completed laps") != before[0]
+    assert said(page) != before[1]
+
+
+def test_url_opens_the_same_view(sample_names):
+    page = open_page(model=f"{sample_names[-1]} (sample)", target="11.5", which="Completed laps")
+    assert page.selectbox(key="model").value == f"{sample_names[-1]} (sample)"
+    assert page.number_input(key="target").value == 11.5
+    assert "11.50 s" in said(page)
+
+
+def test_unknown_model_in_the_url_opens_the_first():
+    assert_whole(open_page(model="../../etc/passwd"))
+
+
+def test_picked_checkpoint_narrows_the_driving_section():
+    page = open_page(model="over-trained (sample)")
+    options = page.selectbox(key="checkpoint").options
+    assert len(options) > 20
+    before = said(page)
+    page.selectbox(key="checkpoint").set_value("20").run()
+    assert_whole(page)
+    assert said(page) != before
+    again = open_page(model="over-trained (sample)", checkpoint="20")
+    assert again.selectbox(key="checkpoint").value == "20"
+    assert said(again) == said(page)
+
+
+def test_over_trained_model_is_told_to_go_back():
+    page = open_page(model="over-trained (sample)")
+    assert "it has got worse" in said(page)
+    assert "Clone from a checkpoint of those" in said(page)
+
+
+def test_unreadable_file_is_named_and_nothing_breaks():
+    page = open_page()
+    page.file_uploader(key="files").upload("holiday.log", b"no lap in here\n", "text/plain").run()
+    assert not page.exception
+    assert "holiday.log" in page.error[0].value.replace("\\", "")
+    assert "SIM_TRACE_LOG" in page.error[0].value.replace("\\", "")
+
+
+def test_file_names_are_shown_as_text():
+    page = open_page()
+    name = "<img src=x onerror=alert(1)> **bold** :material/home:.log"
+    page.file_uploader(key="files").upload(name, b"nothing", "text/plain").run()
+    assert "<img" not in page.error[0].value.replace("\\<", "")
+    assert "**bold**" not in page.error[0].value
+
+
+def test_dropped_archive_becomes_the_model(sample_logs, sample_names):
+    archive = sample_logs / f"{sample_names[1]}.tar.gz"
+    page = open_page()
+    page.file_uploader(key="files").upload("mine.tar.gz", archive.read_bytes(), "application/gzip").run()
+    assert_whole(page)
+    assert page.selectbox(key="model").value == "mine.tar.gz (yours)"
+    assert metric(page, "Fastest lap") == metric(
+        open_page(model=f"{sample_names[1]} (sample)"), "Fastest lap"
+    )
+
+
+def test_trainer_log_alone_says_what_is_missing(sample_logs, sample_names):
+    with tarfile.open(sample_logs / f"{sample_names[1]}.tar.gz") as archive:
+        member = next(m for m in archive if "sagemaker" in m.name or "training.log" in m.name)
+        data = archive.extractfile(member).read()
+    page = open_page()
+    page.file_uploader(key="files").upload("trainer.log", data, "text/plain").run()
+    assert not page.exception
+    assert "No step lines were found" in said(page)
+    assert [header.value for header in page.header] == ["What was read"]
+
+
+def test_wrong_track_file_is_refused_in_words():
+    page = open_page()
+    page.file_uploader(key="route").upload("track.npy", b"not a route", "application/octet-stream").run()
+    assert not page.exception
+    assert page.error
+
+
+def test_track_file_that_does_not_fit_is_said():
+    import numpy as np
+
+    angle = np.linspace(0, 2 * np.pi, 60)
+    ring = [np.c_[r * np.cos(angle), r * np.sin(angle)] for r in (30, 29, 31)]
+    file = io.BytesIO()
+    np.save(file, np.hstack(ring))
+    page = open_page()
+    page.file_uploader(key="route").upload("ring.npy", file.getvalue(), "application/octet-stream").run()
+    assert_whole(page)
+    assert "rebuilt" in said(page)
+
+
+REAL = [
+    ("console-2020-clone", "25.67 s", "13 of 160"),
+    ("console-2022-continuous", "–", "0 of 20"),
+    ("console-2022-robomaker", "8.80 s", "18 of 20"),
+    ("console-2023-head-to-head", "–", "0 of 5"),
+    ("console-2023-object-avoidance", "–", "0 of 100"),
+    ("console-2023-sac", "–", "0 of 4"),
+    ("drfc-one-worker", "12.28 s", "42 of 541"),
+    ("drfc-three-workers", "12.60 s", "27 of 719"),
+    ("droa-2026", "29.44 s", "32 of 580"),
+    ("workshop-2019-evaluation", "19.70 s", "3 of 3"),
+]
+
+
+@pytest.mark.parametrize(("name", "fastest", "completed"), REAL)
+def test_real_logs_give_a_whole_page(real_logs, monkeypatch, name, fastest, completed):
+    monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
+    page = open_page(model=name)
+    assert_whole(page)
+    assert page.selectbox(key="model").value == name
+    assert metric(page, "Fastest lap") == fastest
+    assert metric(page, "Completed laps") == completed
+
+
+def test_switch_to_evaluations(real_logs, monkeypatch):
+    monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
+    page = open_page(model="droa-2026", drives="Evaluations")
+    assert_whole(page)
+    assert metric(page, "Completed laps") == "3 of 3"
+    assert metric(page, "Fastest lap") == "28.31 s"
