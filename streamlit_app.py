@@ -12,6 +12,7 @@ from deepracer_viz import LogError, load_track
 from deepracer_viz.page import checkpoints, driving, envelope, report
 from deepracer_viz.page.models import logs_folder, models_dropped, models_in, read_model
 from deepracer_viz.page.text import count, duration, plain, seconds
+from deepracer_viz.page.widgets import switch
 
 SAMPLES = Path(__file__).parent / "sample_logs"
 
@@ -79,18 +80,14 @@ with st.sidebar:
     has_training, has_evaluations = len(run.episodes) > 0, len(run.evaluation_episodes) > 0
     evaluations = not has_training
     if has_training and has_evaluations:
-        evaluations = (
-            st.segmented_control(
-                "Drives",
-                ["Training", "Evaluations"],
-                default="Training",
-                required=True,
-                key="drives",
-                bind="query-params",
-                help="Training drives explore; evaluations and races do not, and go on after a mistake.",
-            )
-            == "Evaluations"
+        drives_of = switch(
+            "Drives",
+            ["Training", "Evaluations"],
+            key="drives",
+            on_change=checkpoints.forget_pick,
+            help="Training drives explore; evaluations and races do not, and go on after a mistake.",
         )
+        evaluations = drives_of == "Evaluations"
     iterations = streams = None
     if has_training and not evaluations:
         first, last = int(run.episodes["iteration"].min()), int(run.episodes["iteration"].max())
@@ -115,13 +112,10 @@ with st.sidebar:
         streams = st.multiselect(
             "Evaluations", names_of_streams, names_of_streams, key="evaluations", bind="query-params"
         )
-    starts = st.segmented_control(
+    starts = switch(
         "Starts",
         ["All", "From the start line"],
-        default="All",
-        required=True,
         key="starts",
-        bind="query-params",
         on_change=checkpoints.forget_pick,
         help="Training lets the car start all round the track; a race starts at the line.",
     )

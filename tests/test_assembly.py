@@ -201,9 +201,9 @@ def test_metrics_find_the_worker_whose_episodes_they_describe():
     report = ReadReport()
     matched = match_metrics(metrics[::-1], training, report)
     assert {w: m.name for w, m in matched.items()} == {w: metrics[w].name for w in drives}
-    renamed = [training_metrics(drives[w], f"{11 - w}.json") for w in drives]
+    renamed = [training_metrics(drives[w], f"TrainingMetrics_{11 - w}.json") for w in drives]
     assert {w: m.name for w, m in match_metrics(renamed, training, report).items()} == {
-        w: f"{11 - w}.json" for w in drives
+        w: f"TrainingMetrics_{11 - w}.json" for w in drives
     }
     assert not report.warnings
 
@@ -412,3 +412,28 @@ def test_evaluation_metrics_without_steps_are_episodes_too():
     assert not episodes["traced"].any()
     steps, episodes = evaluation_tables([], [], ReadReport())
     assert steps.empty and episodes.empty and "stream" in steps and "stream" in episodes
+
+
+def test_metrics_that_agree_with_few_of_the_drives_are_another_evaluation():
+    race = drive(4, laps=(0, 1, 2, 3))
+    elsewhere = race.assign(tstamp=race["tstamp"] * np.where(race["episode"] == 0, 1, 9))
+    _, episodes = evaluation_tables(
+        [stream(race, "a", "evaluation")], [evaluation_metrics(elsewhere)], ReadReport()
+    )
+    assert episodes["stream"].tolist() == ["a"] * 4 + ["evaluation"] * 4
+    assert episodes["time_source"].tolist() == ["estimated"] * 4 + ["official"] * 4
+
+
+def test_a_trial_told_twice_counts_as_told_last():
+    told = [
+        {"trial": 1, "completion_percentage": 100, "elapsed_time_in_milliseconds": ms} for ms in (9000, 8000)
+    ]
+    metrics = read_metrics(json.dumps({"metrics": told}).encode(), "evaluation.json")
+    _, episodes = evaluation_tables([], [metrics], ReadReport())
+    assert episodes["time"].tolist() == [8.0]
+
+
+def test_an_evaluation_log_may_tell_its_checkpoint_late():
+    late = stream(drive(2), "a", "evaluation", checkpoint=9)
+    late.steps.loc[:3, "checkpoint"] = UNKNOWN
+    assert evaluation_tables([late], [], ReadReport())[1]["checkpoint"].tolist() == [7, 7]

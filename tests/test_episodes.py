@@ -66,6 +66,9 @@ def test_time_counts_to_the_step_that_reaches_the_line():
     table.loc[7, "progress"] = 100
     episodes = episodes_of(table)
     assert episodes.loc[0, "driven_time"] == pytest.approx(7 / 15, abs=1e-3)
+    whole = episodes_of(drive(1, laps=(0,)))
+    # The first metres are those of the row in which the car stands.
+    assert episodes.loc[0, "dist"] == pytest.approx(whole.loc[0, "dist"] * 6 / 8, rel=1e-3)
 
 
 # ---------------------------------------------------------------------------------------------------- laps
@@ -151,14 +154,14 @@ def test_how_an_episode_of_2019_ended_is_read_from_its_last_step():
 
 
 def test_laps_of_a_continuous_race_last_from_line_to_line():
-    table = drive(3, laps=(0, 1, 2), between=1 / 15)
+    table = drive(3, laps=(0, 1, 2), between=0.1)
     table["steps"] = np.arange(1, 31)
     table["done"] = table.index == 29
     table["episode_status"] = "in_progress"
     episodes = episodes_of(table)
     assert episodes["complete"].all()
     assert episodes["end_status"].tolist() == ["lap_complete"] * 3
-    np.testing.assert_allclose(episodes["time"], [0.6 + STEP_SECONDS, 10 / 15, 10 / 15], atol=2e-3)
+    np.testing.assert_allclose(episodes["time"], [0.6 + STEP_SECONDS, 0.7, 0.7], atol=2e-3)
     np.testing.assert_allclose(episodes["driven_time"], 0.6, atol=2e-3)
 
 
@@ -199,6 +202,17 @@ def test_one_long_event_is_one():
     table.loc[7, "episode_status"] = "off_track"
     episode = episodes_of(table).iloc[0]
     assert episode["off_track"] == 1 and episode["penalty"] == pytest.approx(1.98)
+
+
+def test_a_mistake_that_ends_the_episode_serves_no_penalty():
+    table = drive(1)
+    table.loc[9, "pause_duration"] = 2.0
+    assert episodes_of(table).loc[0, "penalty"] == 0
+
+
+def test_the_way_from_one_episode_to_the_next_is_not_driven():
+    both, alone = (episodes_of(as_vintage(drive(n), "2020"), "2020") for n in ([3, 20], [20]))
+    assert both["dist"].iloc[1] == pytest.approx(alone["dist"].iloc[0])
 
 
 def test_crashes_are_counted():

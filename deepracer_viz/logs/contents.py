@@ -178,7 +178,7 @@ def _read_csv(file: MemberFile, member: Member, contents: Contents, entry: FileR
 
 def _read_json(data: bytes, name: str, contents: Contents, entry: FileReport) -> str:
     try:
-        kind = kind_of_json(json.loads(data.removeprefix(codecs.BOM_UTF8)))
+        kind = kind_of_json(json.loads(data))
     except (ValueError, RecursionError) as error:
         raise LogError(f"{name} is not readable as JSON ({error}); download it again.") from error
     readers: dict[str, tuple[Callable, list]] = {

@@ -222,8 +222,6 @@ class Members:
                 # Links and devices carry no log; following a link could lead anywhere.
                 if info.isreg():
                     yield _clean_name(info.name), archive.extractfile(info)
-        if file.problem:
-            raise EOFError(file.problem)
 
     @staticmethod
     def _zip_members(file: MemberFile) -> Iterator[tuple[str, BinaryIO]]:
@@ -360,9 +358,7 @@ class _Handed:
 
 def _size_of(file: BinaryIO) -> int:
     file.seek(0, os.SEEK_END)
-    size = file.tell()
-    file.seek(0)
-    return size
+    return file.tell()
 
 
 def natural_key(name: str) -> list[tuple[int, int | str]]:

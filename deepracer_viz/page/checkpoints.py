@@ -8,6 +8,7 @@ import streamlit as st
 from deepracer_viz.analysis.checkpoints import choose_checkpoint, describe_drives
 from deepracer_viz.charts.checkpoints import fast_laps_chart, rank_checkpoints_chart
 from deepracer_viz.page.text import plain
+from deepracer_viz.page.widgets import switch
 
 EVERY_CHECKPOINT = "All of the chosen iterations"
 """Choice of the driving section when no checkpoint is picked."""
@@ -84,13 +85,10 @@ def _pick(name: str, checkpoints: dict[int, int]) -> None:
 
 
 def _show_charts(choice) -> None:
-    shown = st.segmented_control(
+    shown = switch(
         "Laps shown",
         ["Fast laps", "All laps"],
-        default="Fast laps",
-        required=True,
         key="shown",
-        bind="query-params",
         help="Fast laps are those at or under the first quartile of all laps.",
     )
     of_iteration = dict(zip(choice.ranking["iteration"], choice.ranking["checkpoint"], strict=True))

@@ -7,20 +7,14 @@ from deepracer_viz.analysis.driving import driving_profile, driving_verdict, fin
 from deepracer_viz.charts.driving import driving_profile_chart
 from deepracer_viz.page.checkpoints import EVERY_CHECKPOINT, clear_pickers
 from deepracer_viz.page.text import count, plain
+from deepracer_viz.page.widgets import switch
 
 
 def show(drives: Drives) -> None:
     """Show the section for the chosen drives."""
     st.header("Where does the car drive inefficiently?", anchor="driving", divider="gray")
     drives = _of_one_checkpoint(drives)
-    which = st.segmented_control(
-        "Drives shown",
-        ["All drives", "Completed laps"],
-        default="All drives",
-        required=True,
-        key="which",
-        bind="query-params",
-    )
+    which = switch("Drives shown", ["All drives", "Completed laps"], key="which")
     steps = drives.steps_of_laps if which == "Completed laps" else drives.steps
     if len(steps):
         findings = find_inefficiencies(steps, drives.episodes, drives.track)

@@ -99,6 +99,12 @@ def test_a_log_that_begins_like_json_is_still_a_log():
 def test_binary_files_are_not_searched():
     _, report = read(("model.pb", bytes(range(256)) * 50))
     assert report.files[0].kind == "not used" and not report.warnings
+    assert report.files[0].size == 0
+
+
+def test_blank_lines_before_a_csv_header():
+    _, report = read(("x", b"\r\n\n" + csv(drive())))
+    assert report.files[0].kind == "sim-trace CSV"
 
 
 @pytest.mark.parametrize(

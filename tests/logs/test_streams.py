@@ -101,6 +101,13 @@ def test_joined_jobs_are_numbered_on_and_said():
     assert "two.log" in report.warnings[0] and "1 time(s)" in report.warnings[0]
 
 
+def test_joined_jobs_in_an_export_with_the_newest_first():
+    both = pd.concat([as_vintage(drive(4), "2020"), as_vintage(drive(3, begins=500.0, length=7), "2020")])
+    mended = mend(table(log(both[::-1], "2020")), "a", ReadReport())
+    assert increasing(mended)
+    assert mended.groupby("episode").size().tolist() == [10] * 4 + [7] * 3
+
+
 def test_a_garbled_episode_number_starts_no_new_job():
     rows = steps(episodes=6)
     rows.loc[50, "episode"] = 0
@@ -244,8 +251,8 @@ def with_restores(rows: list[str], every: int, first: int) -> list[str]:
 
 
 def test_each_step_knows_the_checkpoint_loaded_before_it():
-    rows = ["Checkpoint> Restoring from path=./pretrained_checkpoint/agent/6_Step-99.ckpt"]
-    rows += with_restores(lines(drive(6)), every=20, first=7)
+    rows = with_restores(lines(drive(6)), every=20, first=7)
+    rows.insert(1, "Checkpoint> Restoring from path=./pretrained_checkpoint/agent/6_Step-99.ckpt")
     # Lines that cannot be read must not shift the others.
     rows[3:3] = ["SIM_TRACE_LOG: keys"] * 30
     found, _ = streams(("a.log", "\n".join(rows).encode() + b"\n"))
