@@ -315,14 +315,11 @@ def test_progress_only_grows_and_ends_at_the_total(name, folder, tmp_path):
 
 
 def test_what_a_zip_reads_twice_counts_once():
-    directory = zipped({f"{i}.log": b"" for i in range(3000)})
-    source = [("a.zip", io.BytesIO(directory)), ("b.log", io.BytesIO(NOISE[:1000]))]
+    data = zipped({"a.log": b"x"})
     calls = []
-    for member in Members(source, lambda *call: calls.append(call)):
+    for member in Members([("a.zip", io.BytesIO(data))], lambda *call: calls.append(call)):
         member.file.read()
-        if member.name.startswith("a.zip"):
-            assert calls[-1][0] <= len(directory)
-    assert calls[-1][0] == len(directory) + 1000
+    assert max(done for done, _ in calls) == len(data)
 
 
 def test_members_that_are_not_read_count_as_done(folder):
