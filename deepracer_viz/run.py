@@ -396,8 +396,9 @@ def _nothing_found(report: ReadReport) -> str:
     files = "; ".join(f"{file.name} ({_account(file)})" for file in report.files[:20])
     more = f" and {len(report.files) - 20} more" if len(report.files) > 20 else ""
     return (
-        f"Nothing of a DeepRacer training was recognised. Looked for {LOOKED_FOR} in: {files}{more}. "
-        "Give a simulation log, sim-trace CSV files, a trainer log, metrics, or the whole archive."
+        f"Nothing of a DeepRacer training was recognised in: {files}{more}. Give the whole archive as it was "
+        "downloaded, or a simulation log, a trainer log, sim-trace CSV files or a metrics JSON; the route file of a "
+        f"track goes where a track file is asked for. Looked for {LOOKED_FOR}."
     )
 
 

@@ -323,7 +323,7 @@ def test_nothing_recognised_names_each_file_and_what_was_looked_for():
     said = str(error.value)
     for word in (
         "notes.md",
-        "x/empty.log is empty",
+        "x/empty.log (the file is empty)",
         "broken.json is not readable as JSON",
         "model.pb",
         "SIM_TRACE_LOG",

@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from deepracer_viz.logs.metadata import (
     read_training_params,
 )
 from deepracer_viz.logs.report import FileReport, ReadReport
-from deepracer_viz.logs.sources import Member, MemberFile, Members
+from deepracer_viz.logs.sources import DAMAGED, Member, MemberFile, Members
 from deepracer_viz.logs.steps import TOKEN, StepFile, read_step_csv, read_step_log
 from deepracer_viz.logs.trainer import TrainerLog, is_trainer_log, read_trainer_log
 
@@ -107,9 +108,11 @@ def read_contents(members: Members, report: ReadReport) -> Contents:
             entry.note = str(error)
             report.warn(str(error))
         entry.size = member.file.size
-    for name, problem in members.problems:
+    for (name, problem), (_, around) in itertools.pairwise([*members.problems, ("", "")]):
         sentence = f"{name}: {problem}. What could be read before is shown."
-        report.warn(sentence)
+        # Where an archive breaks off, so do the file and the archive inside it: that is told once.
+        if not (DAMAGED in problem and DAMAGED in around):
+            report.warn(sentence)
         entry = next((e for e in report.files if e.name == name), None)
         if entry is None:
             report.files.append(FileReport(name, "not readable", note=sentence))
@@ -141,7 +144,7 @@ def _read_member(member: Member, contents: Contents, entry: FileReport) -> str:
     beginning = file.peek(_HEAD)
     head = beginning.removeprefix(codecs.BOM_UTF8)
     if not head.strip():
-        entry.note = f"{member.name} is empty."
+        entry.note = "the file is empty"
         return "empty"
     if head.startswith(_NUMPY_MAGIC):
         contents.routes.append((member.name, _whole(file, member.name)))

@@ -27,6 +27,9 @@ MAX_MEMBERS = 100_000
 MAX_NESTING = 4
 """Archives inside archives are opened this deep; a .tar.gz counts as two."""
 
+DAMAGED = "is cut off or damaged"
+"""How every problem of a file that ends too early reads."""
+
 BAD_ARCHIVE = (
     EOFError,
     OSError,
@@ -103,7 +106,7 @@ class MemberFile(io.RawIOBase):
             # What one call gives is safe; a longer one would lose more where damage follows.
             piece = self._read_some(min(size, _PIECE))
         except BAD_ARCHIVE as error:
-            self.problem = f"the file is cut off or damaged ({error or type(error).__name__})"
+            self.problem = f"the file {DAMAGED} ({error or type(error).__name__})"
             return b""
         if self._budget and not self._budget.take(len(piece)):
             self.problem = f"reading stopped: the source unpacks to more than {MAX_UNPACKED >> 30} GB"
@@ -211,9 +214,7 @@ class Members:
                 if member.problem:
                     self.problems.append((prefix + inside, member.problem))
         except BAD_ARCHIVE as error:
-            self.problems.append(
-                (name, f"the archive is cut off or damaged ({error or type(error).__name__})")
-            )
+            self.problems.append((name, f"the archive {DAMAGED} ({error or type(error).__name__})"))
 
     @staticmethod
     def _tar_members(file: MemberFile) -> Iterator[tuple[str, BinaryIO]]:

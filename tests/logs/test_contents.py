@@ -132,7 +132,7 @@ def test_what_went_wrong_in_an_archive_stands_beside_the_file(monkeypatch):
     packed = gzip.compress(log(drive(400)))
     _, report = read(("robomaker.log.gz", packed[: len(packed) // 2]))
     assert report.steps > 0
-    assert any("cut off or damaged" in warning for warning in report.warnings)
+    assert ["cut off or damaged" in warning for warning in report.warnings] == [True]
     assert any("cut off or damaged" in file.note for file in report.files)
 
 
