@@ -161,6 +161,24 @@ def test_a_point_clicked_after_a_row_wins(visit):
     visitor.check()
 
 
+def test_a_waypoint_pointed_at_is_marked_on_the_map_too(visit):
+    visitor = visit("?model=planted-faults+(sample)")
+    chart = visitor.page.get_by_test_id("stVegaLiteChart").last
+    chart.scroll_into_view_if_needed()
+    map_alone = """chart => {
+        const drawn = chart.querySelector('canvas'), part = document.createElement('canvas')
+        part.width = drawn.width * 0.38; part.height = drawn.height
+        part.getContext('2d').drawImage(drawn, 0, 0)
+        return part.toDataURL()
+    }"""
+    before = chart.evaluate(map_alone)
+    box = chart.bounding_box()
+    visitor.page.mouse.move(box["x"] + box["width"] * 0.78, box["y"] + box["height"] * 0.5)
+    visitor.page.wait_for_timeout(800)
+    assert chart.evaluate(map_alone) != before
+    visitor.check()
+
+
 def test_evaluations_of_the_last_model_do_not_stick(visit, real_logs):
     visitor = visit()
     for name in ("drfc-one-worker", "drfc-three-workers"):
