@@ -2,7 +2,6 @@
 
 import codecs
 import io
-import itertools
 import json
 import re
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from deepracer_viz.logs.metadata import (
     read_training_params,
 )
 from deepracer_viz.logs.report import FileReport, ReadReport
-from deepracer_viz.logs.sources import DAMAGED, Member, MemberFile, Members
+from deepracer_viz.logs.sources import Member, MemberFile, Members
 from deepracer_viz.logs.steps import TOKEN, StepFile, read_step_csv, read_step_log
 from deepracer_viz.logs.trainer import TrainerLog, is_trainer_log, read_trainer_log
 
@@ -108,10 +107,9 @@ def read_contents(members: Members, report: ReadReport) -> Contents:
             entry.note = str(error)
             report.warn(str(error))
         entry.size = member.file.size
-    for (name, problem), (_, around) in itertools.pairwise([*members.problems, ("", "")]):
+    for name, problem in members.problems:
         sentence = f"{name}: {problem}. What could be read before is shown."
-        # Where an archive breaks off, so do the file and the archive inside it: that is told once.
-        if not (DAMAGED in problem and DAMAGED in around):
+        if name not in members.consequences:
             report.warn(sentence)
         entry = next((e for e in report.files if e.name == name), None)
         if entry is None:

@@ -154,11 +154,14 @@ class Members:
         Called as ``on_progress(done_bytes, total_bytes)``, bytes as stored; the last call has both equal.
     problems : list of tuple of str
         Pairs (name, what went wrong), filled while iterating.
+    consequences : set of str
+        Names whose problem only follows from that of the archive around them.
     """
 
     source: Source
     on_progress: Progress | None = None
     problems: list[tuple[str, str]] = field(default_factory=list)
+    consequences: set[str] = field(default_factory=set)
 
     def __iter__(self) -> Iterator[Member]:
         """Yield each file; archives are opened and their files yielded instead."""
@@ -195,11 +198,12 @@ class Members:
         if depth >= MAX_NESTING:
             self.problems.append((name, f"archives nested more than {MAX_NESTING} deep are not opened"))
             return
+        begun = len(self.problems)
         if is_gzip:
             unpacked = MemberFile(gzip.GzipFile(fileobj=file), budget)
             yield from self._unfold(name.removesuffix(".gz"), unpacked, budget, depth + 1, alone)
             if unpacked.problem:
-                self.problems.append((name, unpacked.problem))
+                self._broke_off(name, unpacked.problem, begun)
             return
         # Paths inside the only archive of a source need no archive name in front.
         prefix = "" if alone else f"{name}/"
@@ -214,7 +218,12 @@ class Members:
                 if member.problem:
                     self.problems.append((prefix + inside, member.problem))
         except BAD_ARCHIVE as error:
-            self.problems.append((name, f"the archive {DAMAGED} ({error or type(error).__name__})"))
+            self._broke_off(name, f"the archive {DAMAGED} ({error or type(error).__name__})", begun)
+
+    def _broke_off(self, name: str, problem: str, begun: int) -> None:
+        """Note that an archive broke off, and with it whatever was being read inside it."""
+        self.consequences |= {inside for inside, what in self.problems[begun:] if DAMAGED in what}
+        self.problems.append((name, problem))
 
     @staticmethod
     def _tar_members(file: MemberFile) -> Iterator[tuple[str, BinaryIO]]:

@@ -10,7 +10,6 @@ from deepracer_viz.page.text import plain
 
 TIME_SOURCES = {
     "official": "official (metrics JSON)",
-    "exact": "exact, from line to line",
     "estimated": "estimated from the steps, within 0.03 s",
     "wall clock": "on the wall clock of 2019-20, up to 1 % off",
 }

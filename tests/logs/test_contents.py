@@ -132,6 +132,7 @@ def test_what_went_wrong_in_an_archive_stands_beside_the_file(monkeypatch):
     packed = gzip.compress(log(drive(400)))
     _, report = read(("robomaker.log.gz", packed[: len(packed) // 2]))
     assert report.steps > 0
+    assert "robomaker.log.gz" in report.warnings[0]
     assert ["cut off or damaged" in warning for warning in report.warnings] == [True]
     assert any("cut off or damaged" in file.note for file in report.files)
 
@@ -159,3 +160,11 @@ def test_skipped_lines_are_counted_per_file_and_together():
     assert report.skipped.total == 3
     assert [file.steps for file in report.files] == [len(drive()), len(drive(3))]
     assert report.steps == len(drive()) + len(drive(3))
+
+
+def test_each_damaged_archive_is_told_of():
+    import gzip
+
+    packed = gzip.compress(log(drive(400)))
+    _, report = read(("one.log.gz", packed[: len(packed) // 2]), ("two.log.gz", packed[: len(packed) // 3]))
+    assert [warning.partition(":")[0] for warning in report.warnings] == ["one.log.gz", "two.log.gz"]

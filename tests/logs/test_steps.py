@@ -69,7 +69,7 @@ def assert_same_steps(found: pd.DataFrame, table: pd.DataFrame, name: str, actio
     for column, tolerance in PRECISION.items():
         expected = table[column]
         if about.radians and column in ("yaw", "steer"):
-            expected, tolerance = np.degrees(expected), 0.3
+            expected, tolerance = np.degrees(expected), 1e-3
         near({"steer": "steering_angle"}.get(column, column), expected, tolerance)
     near("track_len", table["track_len"], 6e-3)
     assert found["action"].tolist() == (table["action"].tolist() if action == "number" else [-1] * len(table))
@@ -148,9 +148,10 @@ WRAPPINGS = {
 @given(seed=st.integers(0, 2**32 - 1), block=st.sampled_from([8 << 20, 500]))
 def test_every_vintage_reads_back_the_same(name, seed, block):
     table = as_vintage(random_steps(seed), name)
+    rows = {action: lines(table, name, action) for action in ACTIONS}
     for action, wrapping in itertools.product(ACTIONS, WRAPPINGS):
         note(f"{wrapping}, action as {action}")
-        found = read(WRAPPINGS[wrapping](lines(table, name, action)), block)
+        found = read(WRAPPINGS[wrapping](rows[action]), block)
         assert found.format == name
         assert found.skipped.total == 0, list(found.skipped)
         in_order = found.steps.sort_values(["episode", "steps"], ignore_index=True)
@@ -396,7 +397,7 @@ def test_nothing_to_read():
 # ------------------------------------------------------------------------------------ the text between steps
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     block=st.sampled_from([50, 200, 700, 8 << 20]),
