@@ -176,6 +176,12 @@ if not has_training and has_evaluations:
 
 # -------------------------------------------------------------------------------------------- sections
 
+if from_line:
+    unknown = int(run.drives(evaluations, iterations, streams=streams).episodes["start_at"].isna().sum())
+    if unknown:
+        st.info(
+            f"{count(unknown, 'drive')} left out: known from the metrics alone, so nobody knows their start."
+        )
 if len(episodes):
     with st.container(horizontal=True):
         st.metric("Fastest lap", seconds(laps["time"].min()), border=True, height="stretch")
@@ -195,11 +201,6 @@ if len(episodes):
         else:
             st.metric("Iterations", episodes["iteration"].nunique(), border=True, height="stretch")
             st.metric("Training time", duration(drives.hours), border=True, height="stretch")
-    unknown = run.drives(evaluations, iterations, False, streams).episodes["start_at"].isna().sum()
-    if from_line and unknown:
-        st.info(
-            f"{count(unknown, 'drive')} left out: known from the metrics alone, so nobody knows their start."
-        )
     envelope.show(episodes, run.checkpoint_evaluations, target)
     checkpoints.show(episodes, run.checkpoint_evaluations, target)
     driving.show(drives)

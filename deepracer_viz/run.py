@@ -124,13 +124,12 @@ class Drives:
     def of_checkpoint(self, checkpoint: int) -> "Drives":
         """Return those of the drives that one checkpoint drove."""
         episodes = self.episodes[self.episodes["checkpoint"] == checkpoint]
-        steps = self.steps[self.steps["unique_episode"].isin(episodes["unique_episode"])]
-        return replace(self, steps=steps, episodes=episodes)
+        return replace(self, steps=_steps_of(episodes, self.steps), episodes=episodes)
 
     @property
     def steps_of_laps(self) -> pd.DataFrame:
         """The steps of the completed episodes."""
-        return self.steps[self.steps["unique_episode"].isin(self.laps["unique_episode"])]
+        return _steps_of(self.laps, self.steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,10 +235,7 @@ class TrainingRun:
         )
         if wanted.all():
             return Drives(steps, episodes, *where)
-        chosen = episodes[wanted]
-        listed = np.zeros(int(episodes["unique_episode"].max()) + 1, dtype=bool)
-        listed[chosen["unique_episode"]] = True
-        return Drives(steps[listed[steps["unique_episode"].to_numpy()]], chosen, *where)
+        return Drives(_steps_of(episodes[wanted], steps), episodes[wanted], *where)
 
     def on_routes(self, routes: list[Track]) -> "TrainingRun":
         """Return the same run on the first of these routes that fits it (else on the rebuilt track)."""
@@ -379,6 +375,14 @@ def load_run(
     )
 
 
+def _steps_of(episodes: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
+    """The steps of some of the episodes."""
+    wanted, numbers = episodes["unique_episode"].to_numpy(), steps["unique_episode"].to_numpy()
+    listed = np.zeros(max(wanted.max(initial=0), numbers.max(initial=0)) + 1, dtype=bool)
+    listed[wanted] = True
+    return steps[listed[numbers]]
+
+
 def _first(values: list):
     return next((value for value in values if value is not None), None)
 
@@ -392,7 +396,9 @@ def _name_of(entries: list) -> str:
 
 def _nothing_found(report: ReadReport) -> str:
     if not report.files:
-        return "There is no file to read in it. Give the logs of a training: see 'How to get the logs'."
+        return (
+            "There is no file to read in it. Give the logs of a training; the README says where to get them."
+        )
     files = "; ".join(f"{file.name} ({_account(file)})" for file in report.files[:20])
     more = f" and {len(report.files) - 20} more" if len(report.files) > 20 else ""
     return (

@@ -185,7 +185,7 @@ class Bomb:
 
 
 REFUSED = {
-    "objects": (npy(np.array([[Bomb()] * 6] * 5), allow_pickle=True).getvalue(), "object"),
+    "objects": (npy(np.array([[Bomb()] * 6] * 5)).getvalue(), "object"),
     "a bare pickle": (pickle.dumps(Bomb()), "not a NumPy"),
     "words": (npy(np.array([["a"] * 6] * 5)).getvalue(), "str"),
     "complex numbers": (npy(np.ones((5, 6)) * 1j).getvalue(), "complex"),

@@ -63,7 +63,7 @@ def fast_laps_chart(
         alt.Color("kind:N")
         .title(None)
         .scale(
-            domain=["Lap", "Mean of the laps shown", "Best of each iteration"],
+            domain=["Lap", "Mean (laps shown)", "Best"],
             range=[MODELS[0], NEUTRAL, FAST],
         )
         .legend(symbolOpacity=1)
@@ -238,7 +238,7 @@ def _lines(iterations):
         iterations["iteration"] == iterations["iteration_to"],
         ends["iteration"] + " to " + ends["iteration_to"],
     )
-    kinds = {"mean": "Mean of the laps shown", "best": "Best of each iteration"}
+    kinds = {"mean": "Mean (laps shown)", "best": "Best"}
     return (
         iterations[["iteration", "laps", *kinds]]
         .assign(iterations=spans)

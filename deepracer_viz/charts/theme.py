@@ -74,33 +74,3 @@ def slow_to_fast(title: str, values, *, format: str = ".2f") -> alt.Color:
         .scale(range=[SLOW, "#9a9a9a", FAST], nice=False)
         .legend(gradientLength=160, format=format, orient="bottom")
     )
-
-
-def equal_aspect(x_low: float, x_high: float, y_low: float, y_high: float, margin: float = 0.5):
-    """Scales that give both axes the same metres per pixel, whatever size the chart gets.
-
-    Parameters
-    ----------
-    x_low, x_high, y_low, y_high : float
-        Bounds of what is drawn (m).
-    margin : float
-        Room left on every side (m).
-
-    Returns
-    -------
-    tuple of altair.Scale
-        The scale of the x axis and of the y axis.
-    """
-    x_mid, y_mid = (x_low + x_high) / 2, (y_low + y_high) / 2
-    x_half, y_half = (x_high - x_low) / 2 + margin, (y_high - y_low) / 2 + margin
-
-    def scale(mid: float, own: float, other: float, ratio: str) -> alt.Scale:
-        half = f"max({own},{other}*{ratio})"
-        return alt.Scale(
-            domainMin=alt.expr(f"{mid}-{half}"), domainMax=alt.expr(f"{mid}+{half}"), nice=False, zero=False
-        )
-
-    return (
-        scale(x_mid, x_half, y_half, "width/height"),
-        scale(y_mid, y_half, x_half, "height/width"),
-    )

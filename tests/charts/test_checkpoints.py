@@ -75,10 +75,10 @@ def test_lines_hold_mean_and_best_of_the_laps_shown():
         layer, lines = only(both_charts(episodes)[kind], "line")
         wide = lines.pivot(index="iteration", columns="kind", values="time")
         times = shown.groupby("iteration")["time"]
-        assert wide["Mean of the laps shown"].to_dict() == pytest.approx(times.mean().to_dict())
-        assert wide["Best of each iteration"].to_dict() == pytest.approx(times.min().to_dict())
+        assert wide["Mean (laps shown)"].to_dict() == pytest.approx(times.mean().to_dict())
+        assert wide["Best"].to_dict() == pytest.approx(times.min().to_dict())
         scale = layer["encoding"]["color"]["scale"]
-        assert dict(zip(scale["domain"], scale["range"], strict=True))["Best of each iteration"] == FAST
+        assert dict(zip(scale["domain"], scale["range"], strict=True))["Best"] == FAST
 
 
 @pytest.mark.parametrize("kind", ["fast", "all", "ranking"])
