@@ -53,9 +53,9 @@ def route_of(centre, width=1.0):
     return np.hstack([centre, centre + side, centre - side])
 
 
-def npy(array, name="some_track.npy", **options):
+def npy(array, name="some_track.npy"):
     file = io.BytesIO()
-    np.save(file, array, **options)
+    np.save(file, array)
     file.seek(0)
     file.name = name
     return file
