@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 
 from deepracer_viz.analysis.intervals import wilson_interval
+from deepracer_viz.analysis.trend import ended
+from deepracer_viz.analysis.words import counted, percent
 
 CANDIDATES = 3
 """How many of the best checkpoints are pointed out."""
@@ -85,74 +87,6 @@ class CheckpointChoice:
     verdict: str
 
 
-TREND_ITERATIONS = 5
-"""Iterations that are judged together: with 20 drives each, completion is then good to about 10 points."""
-
-
-@dataclass(frozen=True)
-class CompletionTrend:
-    """How often a model finishes at the end of its training, beside when it finished most often.
-
-    Attributes
-    ----------
-    laps, drives : int
-        Finished and all drives of the newest iterations.
-    best_laps, best_drives : int
-        The same for the run of iterations in which it finished most often.
-    best_from, best_to : int
-        First and last of those iterations.
-    declined : bool
-        The newest completion lies below the best one and their 95 % Wilson intervals do not meet.
-    """
-
-    laps: int
-    drives: int
-    best_laps: int
-    best_drives: int
-    best_from: int
-    best_to: int
-    declined: bool
-
-    @property
-    def completion(self) -> float:
-        """Share of the newest drives that finished, 0 to 1."""
-        return self.laps / self.drives
-
-
-def completion_trend(episodes) -> CompletionTrend | None:
-    """Compare how often a model finishes at the end with how often it did at its best.
-
-    Parameters
-    ----------
-    episodes : pandas.DataFrame
-        Training episodes of a run. Drives that were cut off are left out.
-
-    Returns
-    -------
-    CompletionTrend or None
-        Over runs of up to five iterations with drives; None without any drive.
-    """
-    drives = _ended(episodes)
-    if drives.empty:
-        return None
-    counts = drives.groupby("iteration")["complete"].agg(["sum", "size"])
-    window = min(TREND_ITERATIONS, len(counts))
-    together = counts.rolling(window).sum().dropna().astype(int)
-    best = int(np.argmax(together["sum"] / together["size"]))
-    newest, top = together.iloc[-1], together.iloc[best]
-    _, newest_high = wilson_interval(newest["sum"], newest["size"])
-    best_low, _ = wilson_interval(top["sum"], top["size"])
-    return CompletionTrend(
-        laps=int(newest["sum"]),
-        drives=int(newest["size"]),
-        best_laps=int(top["sum"]),
-        best_drives=int(top["size"]),
-        best_from=int(counts.index[best]),
-        best_to=int(counts.index[best + window - 1]),
-        declined=bool(newest_high < best_low),
-    )
-
-
 def describe_drives(episodes) -> str:
     """Say in one sentence how often and how fast these drives finished.
 
@@ -168,8 +102,8 @@ def describe_drives(episodes) -> str:
     laps = _timed_laps(episodes)
     low, high = wilson_interval(len(laps), len(episodes))
     said = (
-        f"{len(laps)} of {_count(len(episodes), 'drive')} finished ({_percent(len(laps) / len(episodes))}, "
-        f"95 % interval {_percent(low)} to {_percent(high)})"
+        f"{len(laps)} of {counted(len(episodes), 'drive')} finished ({percent(len(laps) / len(episodes))}, "
+        f"95 % interval {percent(low)} to {percent(high)})"
     )
     if laps.empty:
         return f"{said}."
@@ -267,7 +201,7 @@ def rank_checkpoints(
     if attempts != int(attempts) or attempts < 1:
         raise ValueError(f"attempts must be a whole number from 1 on, not {attempts}")
 
-    drives = _ended(episodes[episodes["checkpoint"] >= 0])
+    drives = ended(episodes[episodes["checkpoint"] >= 0])
     laps = _timed_laps(drives)
     table = drives.groupby("checkpoint").agg(
         iteration=("iteration", "min"),
@@ -291,7 +225,7 @@ def rank_checkpoints(
     table["score"] = table["first_quartile"] / table["completion_low"].where(table["laps"] > 0)
 
     evaluations = episodes.iloc[:0] if evaluations is None else evaluations
-    of_checkpoint = _ended(evaluations).groupby("checkpoint")["complete"]
+    of_checkpoint = ended(evaluations).groupby("checkpoint")["complete"]
     table["evaluations"] = of_checkpoint.size().reindex(table.index, fill_value=0)
     table["evaluation_completion"] = of_checkpoint.mean().reindex(table.index).astype(float)
 
@@ -352,11 +286,6 @@ def fast_laps(episodes: pd.DataFrame) -> FastLaps:
     )
 
 
-def _ended(drives):
-    """Drives that came to an end, finished or not."""
-    return drives[drives["complete"].astype(bool) | (drives["end_status"] != "in_progress")]
-
-
 def _timed_laps(episodes):
     return episodes[episodes["complete"].astype(bool) & episodes["time"].notna()]
 
@@ -415,20 +344,20 @@ def _verdict(ranking, laps, target, attempts):
     first = ranking.iloc[0]
     if not first.laps:
         return (
-            f"None of {_count(ranking['episodes'].sum(), 'drive')} finished a lap. Checkpoint "
+            f"None of {counted(ranking['episodes'].sum(), 'drive')} finished a lap. Checkpoint "
             f"{first.checkpoint} came furthest, {first.progress_mean:.0f} % of the track on average "
             f"(n = {first.episodes}): train on before choosing one to race."
         )
     few = first.laps < FEW_LAPS
     said = [
         f"{'Best so far is' if few else 'Race'} checkpoint {first.checkpoint} ({first.model_file}): "
-        f"{first.laps} of {_count(first.episodes, 'drive')} finished ({_percent(first.completion)}, "
-        f"95 % interval {_percent(first.completion_low)} to {_percent(first.completion_high)}), "
+        f"{first.laps} of {counted(first.episodes, 'drive')} finished ({percent(first.completion)}, "
+        f"95 % interval {percent(first.completion_low)} to {percent(first.completion_high)}), "
         f"fastest quarter of its laps {first.first_quartile:.2f} s or better."
     ]
     if few:
         said.append(
-            f"{_count(first.laps, 'lap')} of it {'is' if first.laps == 1 else 'are'} too few to rely on: "
+            f"{counted(first.laps, 'lap')} of it {'is' if first.laps == 1 else 'are'} too few to rely on: "
             "let it drive an evaluation before the race, or train on."
         )
     if len(ranking) > 1 and ranking.iloc[1].laps:
@@ -458,7 +387,7 @@ def _beside_the_second(first, second):
     said = (
         f"Checkpoint {second.checkpoint} comes next: {('slower', 'as fast', 'faster')[int(faster) + 1]} "
         f"({second.first_quartile:.2f} s) and finished {('less', 'as', 'more')[int(oftener) + 1]} often "
-        f"({second.laps} of {_count(second.episodes, 'drive')})"
+        f"({second.laps} of {counted(second.episodes, 'drive')})"
     )
     if second.completion_low > first.completion_high or first.completion_low > second.completion_high:
         return said + "."
@@ -469,16 +398,16 @@ def _against_target(ranking, target, attempts):
     """Say how often the target was beaten: by the first in rank, and by whoever did it most."""
     first = ranking.iloc[0]
     if not ranking["beat_target_n"].any():
-        return f"None of {_count(ranking['episodes'].sum(), 'drive')} beat {target:.2f} s."
+        return f"None of {counted(ranking['episodes'].sum(), 'drive')} beat {target:.2f} s."
     # By the lower end of the interval, as the score: 1 of 1 is less than 15 of 20.
     most = ranking.loc[ranking["beat_target_low"].idxmax()]
     if most.beat_target_low == first.beat_target_low:
         most = first
     said = (
-        f"{most.beat_target_n} of {_count(most.episodes, 'drive')} of checkpoint {most.checkpoint} beat "
-        f"{target:.2f} s, which makes {_percent(most.beat_target_in_attempts)} in "
-        f"{_count(attempts, 'attempt')} (95 % interval {_percent(most.beat_target_in_attempts_low)} to "
-        f"{_percent(most.beat_target_in_attempts_high)})"
+        f"{most.beat_target_n} of {counted(most.episodes, 'drive')} of checkpoint {most.checkpoint} beat "
+        f"{target:.2f} s, which makes {percent(most.beat_target_in_attempts)} in "
+        f"{counted(attempts, 'attempt')} (95 % interval {percent(most.beat_target_in_attempts_low)} to "
+        f"{percent(most.beat_target_in_attempts_high)})"
     )
     if most.checkpoint == first.checkpoint:
         return said + "."
@@ -486,16 +415,3 @@ def _against_target(ranking, target, attempts):
         f"{said}; checkpoint {first.checkpoint} did it {first.beat_target_n} of {first.episodes} times. To beat the "
         f"target race {most.checkpoint}, to be sure of a finish {first.checkpoint}."
     )
-
-
-def _count(n, what):
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
-def _percent(share):
-    """Write a share in percent, never rounded to a certainty it is not."""
-    if 0 < share < 0.005:
-        return "under 1 %"
-    if 0.995 <= share < 1:
-        return "over 99 %"
-    return f"{100 * share:.0f} %"

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from deepracer_viz.analysis.checkpoints import CompletionTrend
 from deepracer_viz.analysis.intervals import wilson_interval
+from deepracer_viz.analysis.trend import CompletionTrend
 
 MIN_LAPS = 8
 """Fewest laps that get a curve, markers and a chance.
@@ -195,7 +195,7 @@ def performance_envelope(
     target : float, optional
         Time to beat (s).
     trend : CompletionTrend, optional
-        How often the model finishes, from :func:`deepracer_viz.analysis.checkpoints.completion_trend`: lap
+        How often the model finishes, from :func:`deepracer_viz.analysis.trend.completion_trend`: lap
         times know nothing of the drives that did not finish, and the advice should.
 
     Returns
@@ -471,7 +471,12 @@ def _advice(answer: PerformanceEnvelope, by_pace: dict[str, str]) -> str:
             f"{trend.best_from} to {trend.best_to}. Clone from a checkpoint of those, not from the end."
         )
     if answer.outlook == "finish first":
-        return f"But only {newest}: train on until it gets round more often, and see to the pace after that."
+        how = "train on until it gets round more often, and see to the pace after that"
+        if trend.settled:
+            how = (
+                "it has stopped improving, so change the reward, the action space or the learning rate first"
+            )
+        return f"But only {newest}: {how}."
     if answer.outlook == "start afresh" and answer.target is not None:
         return f"Even its best case, {answer.best_case:.2f} s, misses the target. {by_pace['start afresh']}"
     return by_pace[answer.outlook]

@@ -3,8 +3,9 @@
 import pandas as pd
 import streamlit as st
 
-from deepracer_viz.analysis.checkpoints import completion_trend, describe_drives
+from deepracer_viz.analysis.checkpoints import describe_drives
 from deepracer_viz.analysis.envelope import performance_envelope
+from deepracer_viz.analysis.trend import completion_trend
 from deepracer_viz.charts.envelope import performance_envelope_chart
 from deepracer_viz.page.text import plain
 

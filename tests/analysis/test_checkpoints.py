@@ -7,7 +7,6 @@ import pytest
 
 from deepracer_viz.analysis.checkpoints import (
     choose_checkpoint,
-    completion_trend,
     describe_drives,
     fast_laps,
     rank_checkpoints,
@@ -410,40 +409,6 @@ def test_real_job(metrics_episodes):
     assert table["on_frontier"].sum() == 5
     assert table["beat_target_n"].sum() == (episodes["complete"] & (episodes["time"] < 13)).sum() == 6
     assert choice.verdict.startswith("Race checkpoint 22 (model_22.pb): 8 of 20 drives finished (40 %")
-
-
-class TestCompletionTrend:
-    @staticmethod
-    def trained(*laps_of_20):
-        return run(*(drives(*[12] * n, *[None] * (20 - n), checkpoint=i) for i, n in enumerate(laps_of_20)))
-
-    def test_still_rising_has_not_declined(self):
-        trend = completion_trend(self.trained(0, 1, 3, 6, 9, 12, 15, 18))
-        assert (trend.laps, trend.drives) == (6 + 9 + 12 + 15 + 18, 100)
-        assert (trend.best_from, trend.best_to) == (3, 7)
-        assert trend.completion == pytest.approx(0.6)
-        assert not trend.declined
-
-    def test_over_trained_has_declined(self):
-        trend = completion_trend(self.trained(2, 10, 18, 20, 19, 20, 18, 10, 4, 2, 1, 1))
-        assert trend.declined
-        assert (trend.best_from, trend.best_to) == (2, 6)
-        assert (trend.best_laps, trend.best_drives) == (95, 100)
-        assert trend.laps == 18
-
-    def test_chance_alone_is_no_decline(self):
-        rng = np.random.default_rng(3)
-        declines = [completion_trend(self.trained(*rng.binomial(20, 0.5, 12))).declined for _ in range(100)]
-        assert np.mean(declines) < 0.1
-
-    def test_few_iterations_and_none(self):
-        one = completion_trend(self.trained(5))
-        assert (one.laps, one.drives, one.best_from, one.best_to, one.declined) == (5, 20, 0, 0, False)
-        assert completion_trend(self.trained(5).iloc[:0]) is None
-
-    def test_drives_cut_off_do_not_count(self):
-        episodes = run(drives(12, None, checkpoint=0), drives(None, checkpoint=0, status="in_progress"))
-        assert completion_trend(episodes).drives == 2
 
 
 class TestDescribeDrives:

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from deepracer_viz.analysis.checkpoints import CompletionTrend
 from deepracer_viz.analysis.envelope import (
     CLONE_CHANCE,
     MAX_BINS,
@@ -15,6 +14,7 @@ from deepracer_viz.analysis.envelope import (
     SHAPIRO_MAX_LAPS,
     performance_envelope,
 )
+from deepracer_viz.analysis.trend import CompletionTrend
 
 
 def normal_laps(n, mean=12.0, sd=0.4):
@@ -354,18 +354,23 @@ class TestAdviceKnowsWhoDoesNotFinish:
     TIMES: ClassVar = np.random.default_rng(5).normal(12, 0.8, 60)
 
     @staticmethod
-    def trend(laps, best=95, declined=False):
-        return CompletionTrend(laps, 100, best, 100, 10, 14, declined)
+    def trend(laps, best=95, state="still learning"):
+        return CompletionTrend(laps, 100, best, 100, 10, 14, state)
 
     def test_a_model_that_got_worse_goes_back(self):
-        answer = performance_envelope(self.TIMES, trend=self.trend(10, declined=True))
+        answer = performance_envelope(self.TIMES, trend=self.trend(10, state="over-trained"))
         assert answer.outlook == "go back"
         assert "10 of its newest 100 drives finished, 95 of 100 in iterations 10 to 14" in answer.verdict
 
     def test_a_model_that_rarely_finishes_sees_to_that_first(self):
         answer = performance_envelope(self.TIMES, trend=self.trend(30, best=30))
         assert answer.outlook == "finish first"
-        assert "only 30 of its newest 100 drives finished" in answer.verdict
+        assert "only 30 of its newest 100 drives finished: train on" in answer.verdict
+
+    def test_a_model_that_rarely_finishes_and_stopped_improving_is_not_trained_on(self):
+        answer = performance_envelope(self.TIMES, trend=self.trend(30, best=30, state="converged"))
+        assert answer.outlook == "finish first"
+        assert "it has stopped improving, so change" in answer.verdict
 
     def test_a_model_that_finishes_is_judged_by_pace(self):
         without = performance_envelope(self.TIMES)
@@ -374,7 +379,7 @@ class TestAdviceKnowsWhoDoesNotFinish:
         assert answer.verdict == without.verdict
 
     def test_pace_that_cannot_do_it_stays_the_first_reason(self):
-        answer = performance_envelope(self.TIMES, target=5.0, trend=self.trend(10, declined=True))
+        answer = performance_envelope(self.TIMES, target=5.0, trend=self.trend(10, state="over-trained"))
         assert answer.outlook == "start afresh"
         assert "misses the target" in answer.verdict
 
