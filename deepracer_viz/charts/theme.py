@@ -19,6 +19,9 @@ SLOW = "#D55E00"
 NEUTRAL = "#808080"
 """Everything that is context: fitted curves, borders, commanded values, labels."""
 
+ENTROPY = "#AA3377"
+"""Entropy and the axis it is read from, the only axis with a colour of its own."""
+
 CANVAS = {"embedOptions": {"renderer": "canvas"}}
 """``usermeta`` of a chart with a colour bar. As SVG the bar is found by the address of the page and a number that
 every chart counts from 0: parentheses in the address lose it, and a second chart borrows the first one's colours."""

@@ -1,0 +1,166 @@
+"""The section on the question whether the training has converged, and how steady the model is."""
+
+import pandas as pd
+import streamlit as st
+
+from deepracer_viz import Drives, TrainingRun
+from deepracer_viz.analysis.convergence import TrainingProgress, training_progress
+from deepracer_viz.analysis.words import counted
+from deepracer_viz.charts.convergence import (
+    REWARDS,
+    SERIES,
+    policy_update_chart,
+    reward_chart,
+    training_progress_chart,
+)
+from deepracer_viz.page.text import duration, plain, seconds
+from deepracer_viz.page.widgets import switch
+
+_EVALUATIONS = "Evaluations"
+
+
+def show(drives: Drives, run: TrainingRun, iterations: tuple[int, int] | None = None) -> None:
+    """Show the section.
+
+    Parameters
+    ----------
+    drives : Drives
+        The chosen drives.
+    run : TrainingRun
+        Where they are from; its policy updates, evaluations of checkpoints and metadata are shown beside them.
+    iterations : (int, int), optional
+        First and last iteration that were chosen; all of them when omitted.
+    """
+    st.header("Has the training converged, and how steady is it?", anchor="convergence", divider="gray")
+    if "stream" in drives.episodes:
+        st.markdown(
+            "These are drives of separate evaluations: nothing is learnt in them, so there is no training to judge."
+        )
+        return
+    slot_for_verdict = st.container()
+    names = {name: key for key, (name, *_) in SERIES.items()}
+    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    lines = left.pills(
+        "Shown",
+        [*names, _EVALUATIONS],
+        selection_mode="multi",
+        default=[*names, _EVALUATIONS],
+        key="lines",
+        bind="query-params",
+        wrap=True,
+    )
+    window = right.number_input(
+        "Iterations averaged",
+        min_value=1,
+        max_value=9,
+        value=3,
+        key="window",
+        bind="query-params",
+        help="The bold lines are the mean of so many iterations: an iteration and those before it.",
+    )
+    updates, evaluations = run.policy_updates, run.checkpoint_evaluations
+    if iterations is not None:
+        first, last = iterations
+        drove = evaluations["checkpoint"] - (run.metadata.first_checkpoint or 0)
+        updates = updates[updates["iteration"].between(first, last)]
+        # With the checkpoint that the last of them made: it is what they came to.
+        evaluations = evaluations[drove.between(first, last + 1)]
+    progress = training_progress(drives.episodes, updates, window, evaluations)
+    with slot_for_verdict:
+        st.markdown(plain(progress.verdict))
+        st.caption(_about(progress, drives, run))
+    if len(progress.iterations):
+        shown = [key for name, key in names.items() if name in lines]
+        _show_charts(progress, shown, _EVALUATIONS in lines)
+        _show_consistency(progress)
+    for note in (progress.evaluation_note, progress.entropy_note):
+        if note:
+            st.caption(plain(note))
+    with st.expander("How to read this"):
+        st.markdown(
+            "Thin lines are the iterations as they were, bold lines their moving average. **Progress** is how far "
+            "round the track the drives of an iteration came; **completed laps** the share that came all the way. "
+            "The total reward is scaled to 5 to 95 so that its shape can be compared; below it stands in its own "
+            "units, above the number of drives behind each point.\n\n"
+            "**Entropy** says how undecided the model is: high at first, when it tries everything, and lower the "
+            "surer it is of what to do. When it stays level and progress does too, the training has converged; when "
+            "it is low and progress is poor, the model has settled on something that does not work.\n\n"
+            "**Evaluation drives** (diamonds, bars are 95 % intervals) switch exploration off: the model takes its "
+            "favourite action each time instead of drawing one, as it does in a race. So they usually go better "
+            "than the training drives of the same checkpoint.\n\n" + plain(progress.method)
+        )
+
+
+def _about(progress: TrainingProgress, drives: Drives, run: TrainingRun) -> str:
+    """Say how much training there was, and where it began."""
+    facts = [
+        counted(len(progress.iterations), "iteration"),
+        counted(len(drives.episodes), "drive"),
+        *([f"{duration(drives.hours)} of training"] if drives.hours is not None else []),
+    ]
+    if run.metadata.cloned_from:
+        begin = run.metadata.first_checkpoint
+        facts.append(
+            f"clone of {run.metadata.cloned_from}"
+            + ("" if begin is None else f": iteration 0 is driven by checkpoint {begin}")
+        )
+    return plain(" · ".join(facts))
+
+
+def _show_charts(progress: TrainingProgress, shown: list[str], evaluations: bool) -> None:
+    st.altair_chart(
+        training_progress_chart(progress, shown, evaluations),
+        key="progress_chart",
+        alt=f"Entropy, progress, completed laps and reward over the iterations. {progress.verdict}",
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        words = {name: measure for measure, name in REWARDS.items()}
+        reward = switch("Reward", list(words), key="reward")
+        # A choice that shows nothing is not offered.
+        updates = progress.iterations[["policy_loss", "kl_divergence"]].notna().any(axis=None) and st.toggle(
+            "Policy loss and KL divergence",
+            key="policy",
+            bind="query-params",
+            help="How far each training moved the policy, and how well by its own measure.",
+        )
+    st.altair_chart(
+        reward_chart(progress, words[reward]),
+        key="reward_chart",
+        alt=f"{reward} and number of drives and laps over the iterations",
+    )
+    if updates:
+        st.altair_chart(
+            policy_update_chart(progress),
+            key="policy_chart",
+            alt="Policy loss and KL divergence of the updates",
+        )
+
+
+def _show_consistency(progress: TrainingProgress) -> None:
+    """Show how often and how evenly it finished, before it converged and since."""
+    at = progress.converged_at
+    phases = {"before": f"Before iteration {at}", "since": f"Since iteration {at}", "all": "All iterations"}
+    driven = progress.consistency[progress.consistency["episodes"] > 0]
+    rows = [
+        {
+            "When": phases[row.phase],
+            "Iterations": f"{row.first} to {row.last}",
+            "Drives": row.episodes,
+            "Laps": row.laps,
+            "Completion": "{:.0f} % ({:.0f} to {:.0f} %)".format(
+                *(100 * share for share in (row.completion, row.completion_low, row.completion_high))
+            ),
+            "Mean lap": seconds(row.lap_mean),
+            "Spread of laps (SD)": seconds(row.lap_sd)
+            + (
+                f" ({row.lap_sd_low:.2f} to {row.lap_sd_high:.2f})"
+                if row.lap_sd_low == row.lap_sd_low
+                else ""
+            ),
+            "Lap times are": row.time_source or "–",
+        }
+        for row in driven.itertuples(index=False)
+    ]
+    if rows:
+        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="How often and how evenly the model finished")
+        st.caption("How steady it is; in brackets 95 % intervals.")
