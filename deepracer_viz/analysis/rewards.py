@@ -1,0 +1,575 @@
+"""Rewards on the track, and which turn to work on next.
+
+`reward_map` sums rewards up in cells and judges each section of the track.
+
+Training explores: actions are drawn at random from the policy. So some counter-steering and scatter are chance,
+the more the earlier in the training.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from deepracer_viz.analysis.actions import STRAIGHT_AHEAD
+from deepracer_viz.analysis.intervals import wilson_interval
+from deepracer_viz.analysis.passes import Driven, driven_rows, placed
+from deepracer_viz.analysis.words import counted, listed, percent
+from deepracer_viz.track import Track
+
+MAX_CELLS = 5_000
+"""Cells at most: with track and ends beside them that is what a chart can carry."""
+
+MAX_ENDS = 2_000
+"""Early ends up to which each has a mark of its own."""
+
+FULL_LOCK = 0.9
+"""From this share of the widest steering to that side on, the steering is at full lock."""
+
+LOCKED_STEPS = 3
+"""Steps (a fifth of a second) of full lock after which the car should have answered: steering takes time to act."""
+
+CORRECTION = 0.25
+"""Share of the steering into a turn that is taken back within it, from which on a pass over-steers."""
+
+DRIFT_STEPS = 2
+"""Steps of drifting outwards at full lock, from which on a pass under-steers: one may be a bump."""
+
+LEAST_DRIFT = 0.005
+"""Metres outwards in a step that count as drifting: less may be the corners between straight waypoint segments."""
+
+LEAST_WIDE = 0.05
+"""Metres beyond the usual line that count as wide, whatever the spread."""
+
+LEAST_VISITS = 5
+"""Steps at a waypoint below which their spread is not told."""
+
+LEAST_PASS = 5
+"""Steps in a section below which they are no pass: a third of a second."""
+
+LEAST_PASSES = 10
+"""Passes of a turn below which over- and under-steering are not told."""
+
+LEAST_ENDS = 5
+"""Early ends in one turn below which it is not chosen for them."""
+
+MOST_PASSES, SOME_PASSES = 0.5, 0.2
+"""Share of the passes that makes a fault: this many, or the second if certainly more than in the other turns."""
+
+MORE_SCATTERED = 1.25
+"""From this many times the median of the turns on, a spread counts as scattered."""
+
+EXIT = 1.0
+"""Metres of straight after a turn whose early ends count for the turn: the car that lost it there is still leaving."""
+
+WIDE_LINE = 0.1
+"""Metres that the usual line lies further outside than in the other turns, from which on that is told."""
+
+_BAND = (0.16, 0.5, 0.84)  # quantiles; half the width of the outer two is the SD where values are normal
+_FEW = 20  # added to totals, so that a share of a handful is no large share
+_LARGEST_PLANE = 4_000_000  # cells that are counted in one table; a few far away would make it too large
+_BREAKS = ("off_track", "crashed", "reversed", "immobilized", "time_up")
+_END_COLUMNS = ["x", "y", "end_status", "iteration", "episode", "unique_episode", "progress", "section"]
+
+
+@dataclass(frozen=True, eq=False)
+class RewardMap:
+    """Where rewards were earned, and how each section of the track is driven.
+
+    Attributes
+    ----------
+    cells : pandas.DataFrame
+        One row per square cell with rewarded steps: ``x``, ``y`` (its centre, m), ``reward`` (mean), ``visits``
+        (steps), ``section`` ("" where unknown).
+    cell, asked : float
+        Edge of a cell as drawn and as asked for (m); drawn larger where there would be more than `MAX_CELLS`.
+    sections : pandas.DataFrame
+        One row per section, the one to work on next first, corners before straights:
+
+        - section, kind, waypoint_from, waypoint_to;
+        - steps: driven ones; passes: unbroken drives of at least `LEAST_PASS` steps through it;
+        - lateral_spread (m): at each waypoint half the width of the band that holds the middle 68 % of the steps,
+          measured from the centre-line (one standard deviation where they are normal), averaged over the section;
+          reward_spread: the same of the rewards. Both are net of place; NaN where fewer than `LEAST_VISITS` steps
+          fell on every waypoint;
+        - outside (m): how far the median line lies to the outside of the turn in its second half; NaN for
+          straights;
+        - off_track_share: share of the steps with a wheel off the track (0..1, NaN without steps);
+        - episode_ends: drives that broke off here; episode_ends_share: of all that broke off; exit_ends: for
+          corners those on the first `EXIT` metres of the straight after it;
+        - over_steering, under_steering: shares of the passes, see `reward_map`; NaN for straights and for fewer
+          than `LEAST_PASSES` passes;
+        - score: what the order follows, see `reward_map`;
+        - fault: "over-steering", "under-steering", "running wide", "scattered rewards" or "", see `reward_map`;
+          reason: sentences with the numbers.
+    ends : pandas.DataFrame
+        Where drives broke off: x, y (m), end_status, iteration, episode, unique_episode, progress, section,
+        ends. Up to `MAX_ENDS` every one has its row; beyond that those that lie close together and ended alike
+        share the row of one of them, and ``ends`` is how many they are.
+    early_ends : int
+        Sum of ``ends``. In training an episode breaks off once; in an evaluation the car is put back and drives
+        on, so that there can be several in one episode.
+    steps, episodes : int
+        Driven steps and their episodes behind the sections.
+    drawn : int
+        Steps behind the cells.
+    has_negative : bool
+        Whether the mean reward of any cell is negative.
+    track : Track or None
+        The track, as given.
+    verdict : str
+        Which turn to work on next and why, or that the data cannot say.
+    """
+
+    cells: pd.DataFrame
+    cell: float
+    asked: float
+    sections: pd.DataFrame
+    ends: pd.DataFrame
+    early_ends: int
+    steps: int
+    episodes: int
+    drawn: int
+    has_negative: bool
+    track: Track | None
+    verdict: str
+
+
+def reward_map(
+    steps: pd.DataFrame,
+    track: Track | None = None,
+    cell: float = 0.05,
+    episodes: pd.DataFrame | None = None,
+    shown: pd.DataFrame | None = None,
+) -> RewardMap:
+    """Sum rewards up on the track, and rank its turns: which one to work on next.
+
+    A pass of a turn **over-steers** if it steers beyond what its line needs and takes it back within the turn:
+    steps that steer against the turn, with steps into the turn before and after them, undo at least
+    `CORRECTION` of the steering into it (sum of angles). It **under-steers** if the car runs wide at full lock:
+    in at least `DRIFT_STEPS` steps it is further outside than usual (by more than the lateral spread there and
+    `LEAST_WIDE`) and still drifts outwards (by more than `LEAST_DRIFT`) although the steering has been at full
+    lock into the turn for `LOCKED_STEPS` steps.
+
+    Vehicle dynamics calls a car under-steering whose path bends less than its steering angle would bend it at
+    neutral steer, atan(wheelbase / radius), and over-steering one that bends more (SAE J670 and ISO 8855;
+    Gillespie, Fundamentals of Vehicle Dynamics, 1992, chapter 6; Milliken and Milliken, Race Car Vehicle
+    Dynamics, 1995, chapter 5). A driver tells them apart by what he has to do, and so do the definitions above:
+    counter-steer, or run out of steering. The angle itself is no measure here: simulated cars answer the
+    steering late and turn at 1 to 2 m/s about a third as tightly as their wheelbase of 0.16 m suggests, so that
+    by it every turn of every model would under-steer.
+
+    Corners are ranked by ``4 a + 2 b + c``: a, the share of all early ends that fall into the corner or on the
+    first `EXIT` metres of straight after it; b, its share of all steps with a wheel off the track; c, its share
+    of the corners' lateral spreads added up; 20, 20 and 0.1 m are added to the totals, so that a share of
+    little weighs little. What ends a drive costs most, what is merely untidy least. Sections with fewer than
+    `LEAST_PASSES` passes and fewer than `LEAST_ENDS` early ends come after the others of their kind, straights
+    after all corners.
+
+    A turn's fault is over- or under-steering if at least `MOST_PASSES` of its passes show it, or `SOME_PASSES`
+    and certainly more than in the other turns (the 95 % Wilson interval lies above their share); else "running
+    wide" if its usual line lies `WIDE_LINE` further outside than theirs; else "scattered rewards" if its line
+    or its rewards scatter `MORE_SCATTERED` times as much as in the median turn.
+
+    Parameters
+    ----------
+    steps : pandas.DataFrame
+        Step table of whole drives, rows of one episode following each other. Rows in which the car is held still
+        (prepare, pause, a penalty) never count.
+    track : Track, optional
+        The track; without it there are cells and ends, but no sections.
+    cell : float
+        Edge of a cell (m).
+    episodes : pandas.DataFrame, optional
+        Their episodes: unique_episode, complete and end_status, for logs whose steps do not say how an episode
+        ended.
+    shown : pandas.DataFrame, optional
+        Those of the steps that the cells show (see `choose_steps`); all of them when omitted.
+
+    Returns
+    -------
+    RewardMap
+
+    Raises
+    ------
+    ValueError
+        If `cell` is not above 0.
+    """
+    if not cell > 0:
+        raise ValueError(f"the edge of a cell must be more than 0 m, not {cell}")
+    driven = Driven(steps.loc[driven_rows(steps)], track)
+    ends = _early_ends(steps, episodes, driven)
+    sections = _ranked(_judged(_measured(driven, ends), len(ends)))
+    cells, edge, drawn = _cells(
+        driven if shown is None else Driven(shown.loc[driven_rows(shown)], track), cell
+    )
+    count = len(np.unique(driven.episode))
+    return RewardMap(
+        cells=cells,
+        cell=edge,
+        asked=cell,
+        sections=sections,
+        ends=_marks(ends),
+        early_ends=len(ends),
+        steps=len(driven.x),
+        episodes=count,
+        drawn=drawn,
+        has_negative=bool((cells["reward"] < 0).any()),
+        track=track,
+        verdict=_verdict(sections, len(ends), count, track),
+    )
+
+
+def _bands(place: np.ndarray, value: np.ndarray, count: int) -> np.ndarray:
+    """Quantiles `_BAND` of the values at each of the places 0..count-1: shape (3, count); NaN for too few."""
+    known = np.isfinite(value) & (place < count)
+    place, value = place[known], value[known]
+    answer = np.full((len(_BAND), count), np.nan)
+    if not len(value):
+        return answer
+    # One sort for all places: each has a range of numbers to itself.
+    room = 2 * np.abs(value).max() + 1
+    ordered = np.sort(place * room + value)
+    number = np.bincount(place, minlength=count)
+    seen = np.flatnonzero(number >= LEAST_VISITS)
+    first = (np.cumsum(number) - number)[seen]
+    for row, share in zip(answer, _BAND, strict=True):
+        at = first + (number[seen] - 1) * share
+        below, above = ordered[np.floor(at).astype(int)], ordered[np.ceil(at).astype(int)]
+        row[seen] = below + (above - below) * (at % 1) - seen * room
+    return answer
+
+
+def _mean(values: np.ndarray) -> float:
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if len(values) else np.nan
+
+
+def _measured(driven: Driven, ends: pd.DataFrame) -> pd.DataFrame:
+    """Measures of each section, in order of driving."""
+    table = driven.sections[["section", "kind", "waypoint_from", "waypoint_to"]].copy()
+    count, known = len(table), driven.section >= 0
+    side = np.where(driven.sections["kind"] == "corner", np.sign(driven.sections["turn"]), 0.0)
+    if driven.track is None:
+        offset = np.full(len(driven.x), np.nan)
+    else:
+        offset = driven.track.position(driven.x, driven.y, driven.waypoint)[1]
+    low, line, high = _bands(driven.waypoint, offset, driven.waypoints)
+    spread = (high - low) / 2
+    low, _, high = _bands(driven.waypoint, driven.reward, driven.waypoints)
+    reward_spread = (high - low) / 2
+
+    table["steps"] = np.bincount(driven.section[known], minlength=count)
+    valid = (driven.pass_steps >= LEAST_PASS) & (driven.pass_section >= 0)
+    table["passes"] = np.bincount(driven.pass_section[valid], minlength=count)
+    of_waypoint = driven.section_of_waypoint[:-1]
+    table["lateral_spread"] = [_mean(spread[of_waypoint == row]) for row in range(count)]
+    table["reward_spread"] = [_mean(reward_spread[of_waypoint == row]) for row in range(count)]
+    later = [
+        _second_half(np.flatnonzero(of_waypoint == row), driven.sections.loc[row]) for row in range(count)
+    ]
+    table["outside"] = [-side[row] * _mean(line[later[row]]) if side[row] else np.nan for row in range(count)]
+    off = np.bincount(driven.section[known & driven.off], minlength=count)
+    table["off_track_share"] = np.where(table["steps"] > 0, off / np.maximum(table["steps"], 1), np.nan)
+
+    place = ends["section"].map({name: row for row, name in enumerate(table["section"])}).to_numpy(float)
+    inside = place[np.isfinite(place)].astype(int)
+    table["episode_ends"] = np.bincount(inside, minlength=count)
+    table["episode_ends_share"] = table["episode_ends"] / max(len(ends), 1)
+    table["exit_ends"] = _exit_ends(driven, ends)
+
+    over, under = _over_steering(driven, side), _under_steering(driven, side, offset, line, spread)
+    enough = (table["passes"] >= LEAST_PASSES) & (side != 0)
+    for name, found in (("over_steering", over), ("under_steering", under)):
+        hits = np.bincount(driven.pass_section[valid & found], minlength=count)
+        table[name] = np.where(enough, hits / np.maximum(table["passes"], 1), np.nan)
+
+    corner = table["kind"] == "corner"
+    spreads = table["lateral_spread"].fillna(0.0)
+    table["score"] = (
+        4 * (table["episode_ends"] + table["exit_ends"]) / (len(ends) + _FEW)
+        + 2 * off / (off.sum() + _FEW)
+        + spreads / (spreads[corner].sum() + 0.1)
+    )
+    return table
+
+
+def _second_half(waypoints: np.ndarray, section: pd.Series) -> np.ndarray:
+    """Those of a section's waypoints that are in its second half."""
+    if section["waypoint_from"] > section["waypoint_to"]:
+        first = waypoints >= section["waypoint_from"]
+        waypoints = np.concatenate([waypoints[first], waypoints[~first]])
+    return waypoints[len(waypoints) // 2 :]
+
+
+def _over_steering(driven: Driven, side: np.ndarray) -> np.ndarray:
+    """Passes that take back at least `CORRECTION` of their steering into the turn within it."""
+    turned = driven.steering * np.append(side, 0)[driven.section]
+    into, against = turned > STRAIGHT_AHEAD, turned < -STRAIGHT_AHEAD
+    before = np.cumsum(into)
+    before = before - (before - into)[driven.begins][driven.passes]
+    within = against & (before > 0) & (before < driven.in_pass(into)[driven.passes])
+    given, taken_back = driven.in_pass(turned * into), driven.in_pass(-turned * within)
+    return (given > 0) & (taken_back >= CORRECTION * given)
+
+
+def _under_steering(
+    driven: Driven, side: np.ndarray, offset: np.ndarray, line: np.ndarray, spread: np.ndarray
+) -> np.ndarray:
+    """Passes that drift outwards, beyond their usual line, at full lock."""
+    sign = np.append(side, 0)[driven.section]
+    left, right = driven.steering.max(initial=0), -driven.steering.min(initial=0)
+    widest = np.where(sign > 0, left, right)
+    locked = (sign != 0) & (widest > STRAIGHT_AHEAD) & (driven.steering * sign >= FULL_LOCK * widest)
+    outward, usual = -sign * offset, -sign * np.append(line, np.nan)[driven.waypoint]
+    wide = outward - usual > np.maximum(np.append(spread, np.nan)[driven.waypoint], LEAST_WIDE)
+    drifting = np.diff(outward, prepend=np.nan) > LEAST_DRIFT
+    for back in range(1, LOCKED_STEPS):
+        same_pass = driven.passes[back:] == driven.passes[:-back]
+        drifting[:back] = False
+        drifting[back:] &= locked[:-back] & same_pass
+    return driven.in_pass(locked & wide & drifting) >= DRIFT_STEPS
+
+
+def _early_ends(steps: pd.DataFrame, episodes: pd.DataFrame | None, driven: Driven) -> pd.DataFrame:
+    """Where drives broke off: the last step of an episode that is no lap, or a step with a penalty."""
+    broke = steps["episode_status"].isin(_BREAKS).to_numpy()
+    lap = steps["episode_status"].isin(["lap_complete"]).to_numpy() | (steps["progress"].to_numpy() >= 100)
+    rows = broke | (steps["done"].to_numpy(bool) & ~lap)
+    again = np.diff(steps["unique_episode"].to_numpy(), prepend=-1) == 0
+    again[1:] &= rows[:-1]
+    rows &= ~again & placed(steps)
+    ends = steps.loc[rows].copy()
+    status = ends["episode_status"].astype("str")
+    if episodes is not None:
+        # Logs of 2019 write no status; what became of the episode is then told by its row.
+        known = ends["unique_episode"].map(episodes.set_index("unique_episode")["end_status"].astype("str"))
+        status = status.where(status.isin(_BREAKS), known)
+    ends["end_status"] = status.fillna("unknown")
+    ends = ends[~ends["end_status"].isin(["in_progress", "lap_complete"])]
+    ends["section"] = "" if driven.track is None else driven.track.section_of(ends["closest_waypoint"])
+    return ends
+
+
+def _exit_ends(driven: Driven, ends: pd.DataFrame) -> np.ndarray:
+    """Early ends just after each corner, on the straight that follows it."""
+    track, sections = driven.track, driven.sections
+    if track is None:
+        return np.zeros(0, dtype=int)
+    along = track.position(ends["x"], ends["y"], ends["closest_waypoint"])[0]
+    found = np.zeros(len(sections), dtype=int)
+    for row in range(len(sections) if track.closed else len(sections) - 1):
+        after = sections.loc[(row + 1) % len(sections)]
+        if sections.loc[row, "kind"] == "corner" and after["kind"] == "straight":
+            beyond = (along - after["start"]) % track.length
+            found[row] = int(((ends["section"] == after["section"]).to_numpy() & (beyond < EXIT)).sum())
+    return found
+
+
+def _marks(ends: pd.DataFrame) -> pd.DataFrame:
+    """Early ends few enough to draw."""
+    marks = ends.reindex(columns=_END_COLUMNS).reset_index(drop=True).assign(ends=1)
+    cell = 0.05
+    while len(marks) > MAX_ENDS:
+        cell *= 2
+        places = [np.floor(marks[axis] / cell) for axis in "xy"]
+        group = marks.groupby([*places, marks["end_status"]], sort=False, observed=True)
+        together = group["ends"].sum().to_numpy()
+        marks = marks[group.cumcount() == 0].reset_index(drop=True).assign(ends=together)
+    return marks
+
+
+def _cells(driven: Driven, asked: float) -> tuple[pd.DataFrame, float, int]:
+    """Mean reward in each cell with a rewarded step; the edge of a cell; the steps behind them."""
+    told = np.isfinite(driven.reward)
+    x, y, reward, section = (values[told] for values in (driven.x, driven.y, driven.reward, driven.section))
+    edge = asked
+    while True:
+        columns, rows = np.floor(x / edge).astype(np.int64), np.floor(y / edge).astype(np.int64)
+        left, low = columns.min(initial=0), rows.min(initial=0)
+        wide, high = columns.max(initial=0) - left + 1, rows.max(initial=0) - low + 1
+        number = (columns - left) * high + rows - low
+        if wide * high <= _LARGEST_PLANE:
+            kept = np.arange(wide * high)
+        else:
+            kept, number = np.unique(number, return_inverse=True)
+        visits = np.bincount(number, minlength=len(kept))
+        seen = np.flatnonzero(visits)
+        if len(seen) <= MAX_CELLS:
+            break
+        # Whole centimetres, and at least one more.
+        edge = np.ceil(100 * max(edge * np.sqrt(len(seen) / MAX_CELLS), edge + 0.005)) / 100
+    total = np.bincount(number, reward, len(visits))
+    where = np.full(len(visits), -1)
+    where[number] = section
+    names = np.array([*driven.sections["section"], ""], dtype=object).astype("str")
+    cells = pd.DataFrame(
+        {
+            "x": (kept[seen] // high + left + 0.5) * edge,
+            "y": (kept[seen] % high + low + 0.5) * edge,
+            "reward": total[seen] / visits[seen],
+            "visits": visits[seen],
+            "section": names[where[seen]],
+        }
+    )
+    return cells, float(edge), len(x)
+
+
+def _told(table: pd.DataFrame) -> pd.Series:
+    """Sections with enough passes or early ends to be judged."""
+    return (table["passes"] >= LEAST_PASSES) | (_due(table) >= LEAST_ENDS)
+
+
+def _due(table):
+    """Early ends that a section has to answer for."""
+    return table["episode_ends"] + table["exit_ends"]
+
+
+def _ranked(table: pd.DataFrame) -> pd.DataFrame:
+    """Corners before straights, the highest score first."""
+    order = np.lexsort([-table["score"], ~_told(table), table["kind"] != "corner"])
+    return table.iloc[order].reset_index(drop=True)
+
+
+def _judged(table: pd.DataFrame, ends: int) -> pd.DataFrame:
+    """Add fault and reason."""
+    corners = table[table["kind"] == "corner"]
+    faults, reasons = [], []
+    for row in table.itertuples():
+        fault, why = "", ""
+        if row.kind == "corner" and row.steps:
+            fault, why = _fault(row, corners[corners["section"] != row.section])
+        faults.append(fault)
+        reasons.append(f"{_happened(row, ends)} {why}".strip())
+    return table.assign(fault=pd.array(faults, dtype="str"), reason=pd.array(reasons, dtype="str"))
+
+
+def _happened(row, ends: int) -> str:
+    """What happens in a section, in numbers."""
+    if not row.steps:
+        return "No step was driven here."
+    broke_off = f"{row.episode_ends:,} of {counted(ends, 'early end')} here"
+    if row.exit_ends:
+        broke_off += f" and {row.exit_ends:,} on the metre after it"
+    off = f"a wheel off the track in {percent(row.off_track_share)} of {counted(row.steps, 'step')}"
+    return f"{broke_off}, {off}." if ends else f"{off[0].upper()}{off[1:]}."
+
+
+def _fault(row, others: pd.DataFrame) -> tuple[str, str]:
+    """The fault of a corner, and the sentence that tells it with its numbers."""
+    if row.passes < LEAST_PASSES:
+        few = f"{counted(row.passes, 'pass')} of it {'is' if row.passes == 1 else 'are'} too few"
+        return "", f"{few} to say why; {LEAST_PASSES} are needed."
+    found = []
+    for name, fault, words in (
+        ("over_steering", "over-steering", "the car steers too much and corrects within the turn"),
+        ("under_steering", "under-steering", "the car runs wide although it steers as far as it can"),
+    ):
+        share, known = getattr(row, name), others[others[name].notna()]
+        passes = known["passes"].sum()
+        usual = (known[name] * known["passes"]).sum() / max(passes, 1)
+        low = wilson_interval(round(share * row.passes), row.passes)[0]
+        if share >= MOST_PASSES or (share >= SOME_PASSES and low > usual):
+            elsewhere = f" ({percent(usual)} in the other turns)" if passes else ""
+            passed = counted(row.passes, "pass")
+            found.append((share, fault, f"In {percent(share)} of {passed} {words}{elsewhere}."))
+    if found:
+        return max(found)[1:]
+    usual = others["outside"].median()
+    if row.outside >= WIDE_LINE and row.outside - usual >= WIDE_LINE:
+        return "running wide", (
+            f"In its second half the usual line lies {100 * row.outside:.0f} cm outside of the middle of the track, "
+            f"{100 * (row.outside - usual):.0f} cm further out than in the median of the other turns."
+        )
+    if len(others) >= 2:
+        line, rewards = others["lateral_spread"].median(), others["reward_spread"].median()
+        if row.lateral_spread >= MORE_SCATTERED * line:
+            return "scattered rewards", (
+                f"The line scatters by {100 * row.lateral_spread:.0f} cm to either side ({100 * line:.0f} cm in the "
+                "median of the other turns)."
+            )
+        if row.reward_spread >= MORE_SCATTERED * rewards and row.reward_spread > 0:
+            return "scattered rewards", (
+                f"The reward at one place scatters by {_short(row.reward_spread)} up and down "
+                f"({_short(rewards)} in the median of the other turns)."
+            )
+    return "", (
+        f"In {counted(row.passes, 'pass')} neither over- nor under-steering, a wide line or scatter stands out from "
+        "the other turns."
+    )
+
+
+_ADVICE = {
+    "over-steering": "Take reward away for steering that changes sides within a turn, and offer smaller angles.",
+    "under-steering": "Ask for less speed before it, or offer a slow action with a wider angle.",
+    "running wide": "Pay more for the inner side of the track where it turns.",
+    "scattered rewards": "Pay for one line there clearly, for instance by the distance from it.",
+    "": "Look first at the speed at which it is entered.",
+}
+
+
+def _verdict(sections: pd.DataFrame, ends: int, episodes: int, track: Track | None) -> str:
+    """Say which turn to work on next."""
+    if not episodes:
+        return "No driven steps are left to look at."
+    corners = sections[sections["kind"] == "corner"]
+    drives = counted(episodes, "drive")
+    if corners.empty:
+        unknown = (
+            "the track is not known; a track file would show it" if track is None else "the track has no turn"
+        )
+        return f"Which turn to work on next cannot be told: {unknown} ({drives})."
+    if not _told(corners).any():
+        return (
+            f"The data cannot say which turn to work on next: in {drives} no turn was driven {LEAST_PASSES} times or "
+            f"ended {LEAST_ENDS} drives. More drives would tell."
+        )
+    first = corners.iloc[0]
+    due = int(_due(first))
+    why = _fault(first, corners.iloc[1:])[1]
+    if due >= LEAST_ENDS:
+        place = "there" if not first["exit_ends"] else "there or on the metre after it"
+        text = (
+            f"Work on {first['section']} next: {due:,} of the {counted(ends, 'early end')} of {drives} happened "
+            f"{place} ({percent(due / ends)}).{_rivals(first, corners.iloc[1:])}"
+        )
+    else:
+        few = f"Only {counted(ends, 'drive')} ended early" if ends else f"None of {drives} ended early"
+        if ends >= LEAST_ENDS:
+            few = f"The {counted(ends, 'early end')} of {drives} lie too far apart to choose by"
+        scatter = first["lateral_spread"]
+        text = (
+            f"{few}, so go by how the car drives: work on {first['section']} next, with a wheel off the track in "
+            f"{percent(first['off_track_share'])} of {counted(first['steps'], 'step')}"
+            + (
+                f" and a line that scatters by {100 * scatter:.0f} cm to either side."
+                if scatter >= 0
+                else "."
+            )
+        )
+    straight = sections[sections["kind"] == "straight"].nlargest(1, "episode_ends")
+    if len(straight) and straight["episode_ends"].iloc[0] > max(due, LEAST_ENDS):
+        name, count = straight[["section", "episode_ends"]].iloc[0]
+        text += (
+            f" Even more drives, {count:,}, ended on {name}, a straight: see whether the car weaves there."
+        )
+    return f"{text} {why}" + (f" {_ADVICE[first['fault']]}" if first["passes"] >= LEAST_PASSES else "")
+
+
+def _rivals(first: pd.Series, others: pd.DataFrame) -> str:
+    """Corners whose early ends are as many as far as chance can tell.
+
+    The difference of two counts out of one total has a variance of at most their sum; within 1.96 standard
+    deviations they cannot be told apart.
+    """
+    due = _due(others)
+    near = others.loc[_due(first) - due <= 1.96 * np.sqrt(_due(first) + due), "section"].tolist()
+    if not near:
+        return ""
+    if len(near) > 3:
+        return f" By that count {len(near)} other turns may be just as bad; more drives would tell."
+    return f" By that count {listed(near)} may be just as bad."
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
