@@ -5,14 +5,11 @@ import numpy as np
 import pandas as pd
 
 from deepracer_viz.charts.theme import BAND_OPACITY, CANVAS, MODELS, NEUTRAL, SLOW, slow_to_fast
+from deepracer_viz.charts.trackmap import beside_the_road, border_lines, map_axes
 from deepracer_viz.track import Track
 
 HEIGHT = 600
 """Height of the chart in pixels."""
-
-_BORDER_POINTS = 200  # per border; enough for a smooth line
-_NUMBERS = 12  # waypoint numbers on the map at most
-_LABEL_ROOM = 0.35  # m from the border, or from where it would be, to a label
 
 # One view holds the map and the panels, because only a single view follows the width of the page, and one hover
 # reaches all of it. These signals divide it: side by side where it is wide, one below the other where it is narrow.
@@ -250,10 +247,11 @@ def _strip(track: Track, last: int) -> alt.LayerChart:
 def _map(table: pd.DataFrame, track: Track | None) -> alt.LayerChart:
     """Track seen from above: a dot per waypoint, coloured by true speed."""
     known = table[table["x"].notna()]
-    borders, labels, start = _map_drawing(known, track)
+    borders = border_lines(track)
+    labels, start = beside_the_road(known, track)
     ends = pd.concat([frame[["x", "y"]] for frame in (known, borders, labels)])
     (x_low, y_low), (x_high, y_high) = ends.min(), ends.max()
-    x, y = _map_scales(x_low, x_high, y_low, y_high)
+    x, y = map_axes((x_low, x_high), (y_low, y_high), "map_width", "map_height")
     base = alt.Chart().encode(x, y)
     dots = base.transform_filter("isValid(datum.true_speed)")
     # Above the map in one line: below the panels it would be far from what it explains.
@@ -280,58 +278,3 @@ def _map(table: pd.DataFrame, track: Track | None) -> alt.LayerChart:
         base.transform_filter(_HOVER).mark_point(color=NEUTRAL, size=220, strokeWidth=3, opacity=1),
         base.mark_circle(size=300, opacity=0).encode(tooltip=_tooltip(table)),
     )
-
-
-def _map_scales(x_low: float, x_high: float, y_low: float, y_high: float) -> tuple[alt.X, alt.Y]:
-    """Axes of the map: the same metres per pixel on both, in the part of the view that is the map's."""
-    middle, half = ((x_low + x_high) / 2, (y_low + y_high) / 2), ((x_high - x_low) / 2, (y_high - y_low) / 2)
-    size = ("map_width", "map_height")
-    axes = []
-    for axis, own, other in ((alt.X("x:Q"), 0, 1), (alt.Y("y:Q"), 1, 0)):
-        reach = f"max({half[own] + 0.2:.3f}, {half[other] + 0.2:.3f} * {size[own]} / {size[other]})"
-        axes.append(
-            axis.axis(None).scale(
-                domainMin=alt.expr(f"{middle[own]:.3f} - {reach}"),
-                domainMax=alt.expr(f"{middle[own]:.3f} + {reach}"),
-                range=[alt.expr(size[1]), alt.expr("0")] if own else [alt.expr("0"), alt.expr(size[0])],
-                nice=False,
-                zero=False,
-            )
-        )
-    return tuple(axes)
-
-
-def _map_drawing(known: pd.DataFrame, track: Track | None) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Borders, labels (waypoint numbers on the left, section names on the right) and start line of the map."""
-    borders = pd.DataFrame({"x": [], "y": [], "line": [], "point": []})
-    half_width = 0.3  # m; about half a lane, where the borders are unknown
-    if track is not None and track.inner is not None and track.outer is not None:
-        outline = track.outline(_BORDER_POINTS)
-        borders = outline.loc[outline["line"] != "centre", ["x", "y", "line", "point"]].round(
-            {"x": 2, "y": 2}
-        )
-        half_width = float(np.hypot(*(track.inner - track.outer).T).mean()) / 2
-
-    waypoint, x, y = (known[name].to_numpy() for name in ("waypoint", "x", "y"))
-    heading = np.arctan2(np.gradient(y), np.gradient(x)) if len(known) > 1 else np.zeros(len(known))
-
-    def beside(row: np.ndarray, metres: float) -> dict[str, np.ndarray]:
-        """Points to the left of waypoints (to the right where metres are negative)."""
-        return {"x": x[row] - metres * np.sin(heading[row]), "y": y[row] + metres * np.cos(heading[row])}
-
-    away = half_width + _LABEL_ROOM
-    every = next(
-        step for step in (1, 5, 10, 20, 25, 50, 100, 200, 500, 1000) if len(known) <= step * _NUMBERS
-    )
-    # The last waypoints are where the first one is.
-    numbered = np.flatnonzero((waypoint % every == 0) & (waypoint <= max(waypoint[-1] - every / 2, 0)))
-    labels = [pd.DataFrame({**beside(numbered, away), "text": waypoint[numbered].astype(str), "name": False})]
-    if track is not None:
-        length = (track.sections["waypoint_to"] - track.sections["waypoint_from"]) % len(track.center)
-        middle = (track.sections["waypoint_from"] + length // 2) % len(track.center)
-        named = np.clip(np.searchsorted(waypoint, middle), 0, len(known) - 1)
-        labels.append(pd.DataFrame({**beside(named, -away), "text": track.sections["section"], "name": True}))
-    first = np.flatnonzero(waypoint == 0)
-    left, right = beside(first, half_width), beside(first, -half_width)
-    start = pd.DataFrame({**left, "x2": right["x"], "y2": right["y"]})
-    return borders, pd.concat(labels, ignore_index=True).round({"x": 2, "y": 2}), start.round(2)
