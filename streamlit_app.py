@@ -9,9 +9,10 @@ from pathlib import Path
 import streamlit as st
 
 from deepracer_viz import LogError, load_track
-from deepracer_viz.page import checkpoints, driving, envelope, report
+from deepracer_viz.analysis.words import counted
+from deepracer_viz.page import checkpoints, convergence, driving, envelope, report, rewards
 from deepracer_viz.page.models import logs_folder, models_dropped, models_in, read_model
-from deepracer_viz.page.text import count, duration, plain, seconds
+from deepracer_viz.page.text import duration, plain, seconds
 from deepracer_viz.page.widgets import switch
 
 SAMPLES = Path(__file__).parent / "sample_logs"
@@ -28,7 +29,7 @@ st.set_page_config("deepracer_viz", page_icon=ICON, layout="wide")
 
 def forget_choices() -> None:
     """Let go of choices that mean nothing for another model."""
-    for key in ("iterations", "drives", "evaluations"):
+    for key in ("iterations", "drives", "evaluations", "actions", "speed_band", "steering_band"):
         st.session_state.pop(key, None)
     checkpoints.forget_pick()
 
@@ -180,7 +181,7 @@ if from_line:
     unknown = int(run.drives(evaluations, iterations, streams=streams).episodes["start_at"].isna().sum())
     if unknown:
         st.info(
-            f"{count(unknown, 'drive')} left out: known from the metrics alone, so nobody knows their start."
+            f"{counted(unknown, 'drive')} left out: known from the metrics alone, so nobody knows their start."
         )
 if len(episodes):
     with st.container(horizontal=True):
@@ -203,7 +204,9 @@ if len(episodes):
             st.metric("Training time", duration(drives.hours), border=True, height="stretch")
     envelope.show(episodes, run.checkpoint_evaluations, target)
     checkpoints.show(episodes, run.checkpoint_evaluations, target)
+    convergence.show(drives, run, iterations)
     driving.show(drives)
+    rewards.show(drives, about.action_space)
 elif has_training or has_evaluations:
     st.info("None of the drives is left by the choices in the sidebar.")
 else:

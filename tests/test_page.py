@@ -13,7 +13,9 @@ APP = Path(__file__).resolve().parent.parent / "streamlit_app.py"
 SECTIONS = [
     "What lap time can this model do?",
     "Which checkpoint should race?",
+    "Has the training converged, and how steady is it?",
     "Where does the car drive inefficiently?",
+    "Which turn should I work on next?",
     "What was read",
 ]
 
@@ -116,6 +118,44 @@ def test_over_trained_model_is_told_to_go_back():
     page = open_page(model="over-trained (sample)")
     assert "it has got worse" in said(page)
     assert "Clone from a checkpoint of those" in said(page)
+
+
+def test_without_a_trainer_log_the_page_says_which_file_would_bring_the_entropy(real_logs, monkeypatch):
+    monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
+    assert "log would bring the entropy" in said(open_page(model="drfc-one-worker"))
+    assert "log would bring the entropy" not in said(open_page(model="console-2020-clone"))
+
+
+def test_lines_and_window_of_the_training_chart_are_in_the_address():
+    page = open_page(window="5", policy="true")
+    assert_whole(page)
+    assert page.number_input(key="window").value == 5
+    drawn = json.dumps(charts(page))
+    assert "mean of 5 iterations" in drawn and "KL divergence" in drawn
+    fewer = open_page(lines="Entropy")
+    assert_whole(fewer)
+    assert len(charts(fewer)[3]["layer"]) < len(charts(page)[3]["layer"])
+
+
+def test_flat_out_says_on_which_straights():
+    page = open_page(model="planted-faults (sample)")
+    assert "Flat out (" not in said(page)
+    flat_out = open_page(model="planted-faults (sample)", preset="Flat out")
+    assert_whole(flat_out)
+    assert re.search(r"Flat out \(2\.\d+ m/s, straight ahead\) on S\d over \d+ % of its", said(flat_out))
+
+
+def test_chosen_actions_narrow_the_map_alone():
+    page = open_page(model="planted-faults (sample)")
+    actions = page.multiselect(key="actions")
+    before = said(page), json.dumps(charts(page)[-2])
+    actions.set_value(actions.options[:1]).run()
+    assert_whole(page)
+    assert json.dumps(charts(page)[-2]) != before[1]
+    assert said(page) == before[0]
+    page.selectbox(key="model").set_value("fast-but-fragile (sample)").run()
+    assert_whole(page)
+    assert not [m for m in page.multiselect if m.key == "actions"]
 
 
 def test_unreadable_file_is_named_and_nothing_breaks():

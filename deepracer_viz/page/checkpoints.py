@@ -38,7 +38,7 @@ def show(episodes: pd.DataFrame, evaluations: pd.DataFrame, target: float | None
         _show_charts(choice)
     _show_ranking(choice.ranking, target)
     st.caption(
-        "Choose a row, or click a point above, to see how that checkpoint drives in the next section. The laps of "
+        "Choose a row, or click a point above, to see how that checkpoint drives further down. The laps of "
         "iteration N were driven by the checkpoint in its row; training on them made the next checkpoint, which "
         "is judged by the next iteration."
     )

@@ -4,9 +4,10 @@ import streamlit as st
 
 from deepracer_viz import Drives
 from deepracer_viz.analysis.driving import driving_profile, driving_verdict, find_inefficiencies
+from deepracer_viz.analysis.words import counted
 from deepracer_viz.charts.driving import driving_profile_chart
 from deepracer_viz.page.checkpoints import EVERY_CHECKPOINT, clear_pickers
-from deepracer_viz.page.text import count, plain
+from deepracer_viz.page.text import plain
 from deepracer_viz.page.widgets import switch
 
 
@@ -24,7 +25,9 @@ def show(drives: Drives) -> None:
         st.altair_chart(driving_profile_chart(profile, findings, drives.track), key="driving", alt=verdict)
         untraced = int((~drives.episodes["traced"]).sum())
         more = (
-            f" {count(untraced, 'drive')} known from the metrics alone: no steps to show." if untraced else ""
+            f" {counted(untraced, 'drive')} known from the metrics alone: no steps to show."
+            if untraced
+            else ""
         )
         st.caption(plain(drives.track_note + more))
         if len(findings):

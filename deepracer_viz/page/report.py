@@ -3,8 +3,9 @@
 import pandas as pd
 import streamlit as st
 
+from deepracer_viz.analysis.words import counted
 from deepracer_viz.logs.report import ReadReport
-from deepracer_viz.page.text import count, plain
+from deepracer_viz.page.text import plain
 
 
 def show(report: ReadReport, steps: int) -> None:
@@ -19,11 +20,13 @@ def show(report: ReadReport, steps: int) -> None:
     }
     told = "; ".join(f"{number:,} {what}" for what, number in mended.items() if number)
     twice = (
-        f" from {count(report.steps, 'row')}, since log and CSV files tell the same"
+        f" from {counted(report.steps, 'row')}, since log and CSV files tell the same"
         if report.steps > steps
         else ""
     )
-    read = f"{count(steps, 'step')}{twice}; {count(len(report.files), 'file')}. {told}{'.' if told else ''}"
+    read = (
+        f"{counted(steps, 'step')}{twice}; {counted(len(report.files), 'file')}. {told}{'.' if told else ''}"
+    )
     st.markdown(plain(read))
     with st.expander("Files, and what was left out"):
         st.dataframe(

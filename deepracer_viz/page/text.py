@@ -27,11 +27,6 @@ def seconds(value: float | None) -> str:
     return "–" if value is None or pd.isna(value) else f"{value:.2f} s"
 
 
-def count(number: int, what: str) -> str:
-    """Return a number with its noun, in the plural where it belongs."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
 def duration(hours: float | None) -> str:
     """Return a training time for a metric: minutes below an hour, a dash where it is not known."""
     if hours is None:

@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 QUESTIONS = [
     "What lap time can this model do?",
     "Which checkpoint should race?",
+    "Has the training converged, and how steady is it?",
     "Where does the car drive inefficiently?",
+    "Which turn should I work on next?",
 ]
 
 

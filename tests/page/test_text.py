@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from deepracer_viz.page.text import count, duration, plain, seconds
+from deepracer_viz.page.text import duration, plain, seconds
 
 
 def as_shown(markdown: str) -> str:
@@ -36,9 +36,7 @@ def test_seconds():
     assert seconds(float("nan")) == "–"
 
 
-def test_counts_and_durations():
-    assert count(1, "file") == "1 file"
-    assert count(1200, "file") == "1,200 files"
+def test_durations():
     assert duration(None) == "–"
     assert duration(0.4) == "24 min"
     assert duration(1.25) == "1.2 h"
