@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
@@ -63,6 +63,13 @@ def browser():
         running.close()
 
 
+def _picture(chart: Locator) -> str:
+    return chart.evaluate(
+        "c => { const v = c.querySelector('canvas'); return v ? v.toDataURL()"
+        " : c.querySelector('svg.marks').outerHTML }"
+    )
+
+
 class Visitor:
     """Somebody looking at the page; notes every error and every request that leaves the machine."""
 
@@ -103,13 +110,16 @@ class Visitor:
     def charts(self) -> list[str]:
         """What each chart shows, as pictures to compare."""
         found = self.page.locator('[data-testid="stVegaLiteChart"]')
-        return [
-            found.nth(i).evaluate(
-                "c => { const v = c.querySelector('canvas'); return v ? v.toDataURL()"
-                " : c.querySelector('svg.marks').outerHTML }"
-            )
-            for i in range(found.count())
-        ]
+        return [_picture(found.nth(i)) for i in range(found.count())]
+
+    def chart(self, section: str) -> Locator:
+        """The first chart of the section with this anchor."""
+        after = f"//*[@id='{section}']/following::*[@data-testid='stVegaLiteChart']"
+        return self.page.locator(f"xpath=({after})[1]")
+
+    def picture(self, section: str) -> str:
+        """What that chart shows, to compare."""
+        return _picture(self.chart(section))
 
     def metric(self, label: str) -> str:
         """Value of one of the large figures."""

@@ -103,7 +103,7 @@ def test_a_model_with_fewer_iterations_after_a_narrow_range(visit):
 
 def test_target_and_laps_are_in_the_link(visit):
     visitor = visit()
-    target = visitor.page.get_by_test_id("stNumberInput").get_by_role("spinbutton")
+    target = visitor.page.get_by_role("spinbutton", name="Race target (s)")
     target.fill("9.5")
     target.press("Enter")
     visitor.page.wait_for_function("location.search.includes('target=9.5')")
@@ -127,22 +127,22 @@ def pick_row(visitor, row: int) -> None:
 
 def test_choosing_a_checkpoint_shows_how_it_drives(visit):
     visitor = visit("?model=over-trained+(sample)")
-    before = visitor.charts()[-1]
+    before = visitor.picture("driving")
     pick_row(visitor, 0)
     visitor.page.wait_for_function("location.search.includes('checkpoint=')", timeout=20_000)
     visitor.settled()
     first = visitor.page.url
-    assert visitor.charts()[-1] != before
+    assert visitor.picture("driving") != before
     visitor.shoot("checkpoint-chosen")
     pick_row(visitor, 2)
     visitor.page.wait_for_function("url => location.href !== url", arg=first, timeout=20_000)
     visitor.settled()
-    shown = visitor.charts()[-1]
+    shown = visitor.picture("driving")
     visitor.check()
 
     again = visit("?" + visitor.page.url.partition("/?")[2])
     assert again.page.url.partition("?")[2].count("checkpoint=") == 1
-    assert again.charts()[-1] == shown
+    assert again.picture("driving") == shown
     again.check()
 
 
@@ -165,7 +165,7 @@ def test_a_point_clicked_after_a_row_wins(visit):
 
 def test_a_waypoint_pointed_at_is_marked_on_the_map_too(visit):
     visitor = visit("?model=planted-faults+(sample)")
-    chart = visitor.page.get_by_test_id("stVegaLiteChart").last
+    chart = visitor.chart("driving")
     chart.scroll_into_view_if_needed()
     map_alone = """chart => {
         const drawn = chart.querySelector('canvas'), part = document.createElement('canvas')
@@ -179,6 +179,33 @@ def test_a_waypoint_pointed_at_is_marked_on_the_map_too(visit):
     visitor.page.wait_for_timeout(800)
     assert chart.evaluate(map_alone) != before
     visitor.check()
+
+
+def test_lines_of_the_training_chart_can_be_switched_off(visit):
+    visitor = visit()
+    before = visitor.picture("convergence")
+    visitor.page.get_by_role("button", name="Least progress").click()
+    visitor.page.wait_for_function("location.search.includes('lines=')")
+    visitor.settled()
+    assert visitor.picture("convergence") != before
+    visitor.check()
+
+
+def test_flat_out_narrows_the_reward_map_and_is_in_the_link(visit):
+    visitor = visit("?model=planted-faults+(sample)")
+    before = visitor.picture("rewards")
+    visitor.page.get_by_test_id("stButtonGroup").get_by_text("Flat out", exact=True).click()
+    visitor.page.wait_for_function("location.search.includes('preset=')")
+    visitor.settled()
+    shown = visitor.picture("rewards")
+    assert shown != before
+    expect(visitor.page.get_by_text("Flat out (")).to_be_visible()
+    visitor.shoot("flat-out")
+    visitor.check()
+
+    again = visit("?" + visitor.page.url.partition("/?")[2])
+    assert again.picture("rewards") == shown
+    again.check()
 
 
 def test_evaluations_of_the_last_model_do_not_stick(visit, real_logs):
