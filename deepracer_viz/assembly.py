@@ -191,9 +191,9 @@ def numbering_of(
     first_checkpoint = trainer.first_checkpoint
     if first_checkpoint is None:
         for stream in training.values():
-            told = stream.steps[stream.steps["checkpoint"] != UNKNOWN]
-            if len(told):
-                row = told.iloc[0]
+            told = (stream.steps["checkpoint"] != UNKNOWN).to_numpy()
+            if told.any():
+                row = stream.steps.iloc[int(np.argmax(told))]
                 iteration = row["iteration"] if row["iteration"] != UNKNOWN else row["episode"] // per_worker
                 first_checkpoint = max(int(row["checkpoint"]) - int(iteration), 0)
                 break
@@ -204,8 +204,8 @@ def _episodes_per_worker(
     training: dict[int, StepStream], workers: int, hyperparameters: dict | None, trainer: TrainerLog
 ) -> int | None:
     def counts(told: str) -> pd.Series:
-        tables = [stream.steps[stream.steps[told] != UNKNOWN] for stream in training.values()]
-        tables = [table.groupby(told)["episode"].nunique() for table in tables]
+        tables = [stream.steps.iloc[_last_rows(stream.steps)] for stream in training.values()]
+        tables = [table[table[told] != UNKNOWN].groupby(told)["episode"].nunique() for table in tables]
         return pd.concat(tables) if tables else pd.Series(dtype="int64")
 
     def most(numbers: pd.Series) -> int:
@@ -270,6 +270,7 @@ def training_tables(
     Parameters
     ----------
     training : dict of int to StepStream
+        The streams are taken out of it, so that each can be let go of.
     matched : dict of int to MetricsFile
     numbering : Numbering
 
@@ -282,9 +283,9 @@ def training_tables(
     for worker in sorted({*training, *matched}):
         table = empty_episodes()
         if worker in training:
-            frames.append(
-                _number_iterations(training[worker].steps, numbering).assign(worker=np.int32(worker))
-            )
+            steps = _number_iterations(training.pop(worker).steps, numbering)
+            frames.append(steps.assign(worker=np.int32(worker)))
+            del steps
             table = episode_table(_provisional(frames[-1]))
         if worker in matched:
             identity = {"worker": worker, "iteration": UNKNOWN, "checkpoint": UNKNOWN}
@@ -423,10 +424,16 @@ def _provisional(steps: pd.DataFrame) -> pd.DataFrame:
     return steps.assign(unique_episode=np.cumsum(changes).astype("int32"), **worker)
 
 
+def _last_rows(steps: pd.DataFrame) -> np.ndarray:
+    """Where the last row of each episode of a stream stands."""
+    episode = steps["episode"].to_numpy()
+    return np.r_[np.flatnonzero(episode[1:] != episode[:-1]), len(episode) - 1]
+
+
 def _number_iterations(steps: pd.DataFrame, numbering: Numbering) -> pd.DataFrame:
     """Give every episode its iteration: its CSV file's number, else by the checkpoint loaded, else counted."""
     episode = steps["episode"].to_numpy()
-    last = np.r_[np.flatnonzero(episode[1:] != episode[:-1]), len(episode) - 1]
+    last = _last_rows(steps)
     counts = np.diff(np.r_[-1, last])
     by_file = steps["iteration"].to_numpy()[last]
     loaded = steps["checkpoint"].to_numpy()[last]
@@ -449,10 +456,15 @@ def _number_steps(frames: list[pd.DataFrame], episodes: pd.DataFrame) -> pd.Data
     order = np.argsort(key)
     place = order[np.searchsorted(key[order], _episode_key(steps))]
     unique = traced["unique_episode"].to_numpy()[place]
-    steps = steps.assign(unique_episode=unique)
-    if (np.diff(unique) < 0).any():
-        steps = steps.sort_values(["unique_episode", "steps"], kind="stable", ignore_index=True)
-    return steps
+    frames.clear()
+    if (unique[1:] >= unique[:-1]).all():
+        return steps.assign(unique_episode=unique)
+    # Within an episode the rows are in order. Column by column, so that the table is never held twice.
+    order = np.argsort(unique, kind="stable")
+    ordered = {}
+    for name in list(steps.columns):
+        ordered[name] = steps.pop(name).take(order).reset_index(drop=True)
+    return pd.DataFrame(ordered | {"unique_episode": unique[order]}, copy=False)
 
 
 def _with_step_types(steps: pd.DataFrame) -> pd.DataFrame:

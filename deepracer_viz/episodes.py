@@ -1,5 +1,7 @@
 """Steps in, one row per episode out: laps, lap times, how each episode ended."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -19,6 +21,7 @@ UNNUMBERED = -1
 
 END_STATUSES = (*STATUSES, "unknown")
 _HELD = ("prepare", "pause")
+_AT_A_TIME = 1 << 17  # steps that are summed up together
 
 EPISODE_TYPES = {
     "worker": "int32",
@@ -117,6 +120,23 @@ def episode_table(steps: pd.DataFrame) -> pd.DataFrame:
         return empty_episodes()
     unique = steps["unique_episode"].to_numpy()
     first = np.flatnonzero(np.r_[True, unique[1:] != unique[:-1]])
+    # Some at a time: what is worked out on the way stays small, whatever the size of the run.
+    begins = np.unique(np.searchsorted(first, np.arange(0, len(unique), _AT_A_TIME)))
+    bounds = [*begins[begins < len(first)], len(first)]
+    rows = np.append(first, len(unique))
+    tables = []
+    for begin, end in pairwise(bounds):
+        # Where one episode goes on from the one before, that one is looked at too.
+        before = begin > 0
+        table = _sum_up(steps.iloc[rows[begin - before] : rows[end]])
+        tables.append(table.iloc[int(before) :])
+    return with_episode_types(pd.concat(tables, ignore_index=True))
+
+
+def _sum_up(steps: pd.DataFrame) -> pd.DataFrame:
+    """Do the work of `episode_table` on some episodes."""
+    unique = steps["unique_episode"].to_numpy()
+    first = np.flatnonzero(np.r_[True, unique[1:] != unique[:-1]])
     count = np.diff(np.r_[first, len(unique)])
     last = first + count - 1
     index = np.repeat(np.arange(len(first)), count)
@@ -194,7 +214,7 @@ def episode_table(steps: pd.DataFrame) -> pd.DataFrame:
         return np.add.reduceat(begins(is_status(word)).astype("int32"), first)
 
     served = begins(is_status(*PUT_BACK) & ~done)
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "worker": worker[first],
             "iteration": steps["iteration"].to_numpy()[first],
@@ -221,7 +241,6 @@ def episode_table(steps: pd.DataFrame) -> pd.DataFrame:
             "traced": True,
         }
     )
-    return with_episode_types(table)
 
 
 OFFICIAL_AGREES = 0.25

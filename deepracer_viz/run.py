@@ -328,6 +328,7 @@ def load_run(
     official = {kind: [m for m in contents.metrics if m.kind == kind] for kind in ("training", "evaluation")}
     training = by_worker([s for s in streams if s.job == "training"], report)
     evaluations = [s for s in streams if s.job == "evaluation"]
+    streams.clear()
     is_evaluation = (evaluations or official["evaluation"]) and not (training or official["training"])
     facts = _facts_of(contents, "evaluation" if is_evaluation else "training")
     hyperparameters = _first([facts["hyperparameters"], *contents.hyperparameters])

@@ -5,7 +5,7 @@ closed route the last waypoint usually repeats the first one; both numbers occur
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -28,6 +28,7 @@ _HOW_TO = "Choose the route file of the track, a NumPy .npy file such as reinven
 # m: x and y of a step are the front of the car, this far ahead of the point that is placed at a start
 _FRONT = 0.14
 _FILL_GAP = 4  # unseen waypoints in a row that are interpolated; a longer stretch stays unknown
+_AT_A_TIME = 1 << 17  # steps that are looked at together
 # m: the driven points of one waypoint lie closer together than this (roads are up to 1.45 m wide)
 _CONTRADICTION = 1.0
 
@@ -289,11 +290,14 @@ def track_for(steps: pd.DataFrame, route: Track | None = None) -> tuple[Track | 
     if route is None:
         track, reason = _rebuild(steps)
         return track, f"No track file was given. {reason}"
-    driven = _driven(steps)
+    every = max(1, len(steps) // 50_000)  # plenty to judge a fit by
+    parts = list(_driven_parts(steps))
+    driven = pd.concat([part.iloc[::every] for part in parts])
     if driven.empty:
         unchecked = "which could not be checked: the log has no driven step on the track"
         return route, f"Track file {route.name}, {unchecked}."
-    fitting, sentence = _fit(driven, route)
+    last = max(int(part["closest_waypoint"].max()) for part in parts if len(part))
+    fitting, sentence = _fit(driven, last, route)
     if fitting is not None:
         return fitting, sentence
     track, reason = _rebuild(steps)
@@ -342,10 +346,15 @@ def _driven(steps: pd.DataFrame) -> pd.DataFrame:
     return steps.loc[drives, ["unique_episode", "x", "y", "closest_waypoint", "track_len"]]
 
 
-def _fit(driven: pd.DataFrame, route: Track) -> tuple[Track | None, str]:
-    """The route in the variant that fits driven steps, or None; and a sentence on it."""
-    last = int(driven["closest_waypoint"].max())
-    track_len = float(driven["track_len"].median())
+def _driven_parts(steps: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Give the same some rows at a time: what is worked out on the way stays small, whatever the size of the run."""
+    for begin in range(0, max(len(steps), 1), _AT_A_TIME):
+        yield _driven(steps.iloc[begin : begin + _AT_A_TIME])
+
+
+def _fit(sample: pd.DataFrame, last: int, route: Track) -> tuple[Track | None, str]:
+    """The route in the variant that fits driven steps with waypoints up to ``last``, or None; and a sentence on it."""
+    track_len = float(sample["track_len"].median())
     facts = (
         f"Track file {route.name} does not fit: it has {len(route.center)} points and is {route.length:.2f} m"
         f" long, the log's track is {track_len:.2f} m with waypoints up to {last}"
@@ -353,7 +362,6 @@ def _fit(driven: pd.DataFrame, route: Track) -> tuple[Track | None, str]:
     if abs(route.length - track_len) > 0.01 * track_len:
         return None, facts + "."
 
-    sample = driven.iloc[:: max(1, len(driven) // 50_000)]  # plenty to judge a fit by
     point = sample[["x", "y"]].to_numpy(float) @ [1, 1j]
     waypoint = sample["closest_waypoint"].to_numpy(int)
     reach = _reach(route)
@@ -431,10 +439,14 @@ def _numbering(track: Track, point: np.ndarray, waypoint: np.ndarray) -> int:
 
 def _rebuild(steps: pd.DataFrame) -> tuple[Track | None, str]:
     """The track rebuilt from steps, or None; and a sentence on it."""
-    driven = _driven(steps)
-    waypoint = driven["closest_waypoint"].to_numpy()
-    count = int(waypoint.max()) + 1 if len(waypoint) else 0
-    visits = np.bincount(waypoint, minlength=count) if count <= MAX_WAYPOINTS else np.zeros(0)
+    parts = list(_driven_parts(steps))
+    count = max(int(part["closest_waypoint"].max()) + 1 if len(part) else 0 for part in parts)
+    sums = np.zeros((3, count if count <= MAX_WAYPOINTS else 0))
+    if sums.size:
+        for part in parts:
+            for total, weights in zip(sums, (None, part["x"], part["y"]), strict=True):
+                total += np.bincount(part["closest_waypoint"], weights, count)
+    visits = sums[0]
     seen = int((visits > 0).sum())
     too_little = (
         f"Too little was driven to rebuild the track: {seen} waypoints have steps on the track, "
@@ -442,11 +454,13 @@ def _rebuild(steps: pd.DataFrame) -> tuple[Track | None, str]:
     )
     if seen < MIN_SEEN_WAYPOINTS:
         return None, too_little
-    x, y = (driven[axis].to_numpy(float) for axis in ("x", "y"))
     with np.errstate(invalid="ignore"):
-        center = np.stack([np.bincount(waypoint, xy, count) / visits for xy in (x, y)], axis=1)
-    spread = np.hypot(x - center[waypoint, 0], y - center[waypoint, 1])
-    if np.median(spread) > _CONTRADICTION:
+        center = (sums[1:] / visits).T
+    far = 0
+    for part in parts:
+        spread = part[["x", "y"]].to_numpy() - center[part["closest_waypoint"].to_numpy()]
+        far += np.count_nonzero(np.hypot(*spread.T) > _CONTRADICTION)
+    if 2 * far > visits.sum():
         return None, (
             "The track could not be rebuilt: the steps contradict each other about where the waypoints are, "
             "as when the car was driven both ways round or logs of different tracks are read together."
@@ -454,10 +468,10 @@ def _rebuild(steps: pd.DataFrame) -> tuple[Track | None, str]:
     driven_length = float(np.hypot(*np.diff(center[visits > 0], axis=0).T).sum())
     if driven_length < 1.0:
         return None, too_little
-    track_len = float(driven["track_len"].median())
+    track_len = float(np.median(np.concatenate([part["track_len"] for part in parts])))
     if not track_len > 0:
         track_len = driven_length
-    closed = _is_closed(center, driven, track_len)
+    closed = _is_closed(center, parts, track_len)
     center = _fill_short_gaps(center, closed)
     distance = _along(center, closed, track_len)[0]
     center = _smooth(center, distance, visits, closed, track_len)
@@ -466,7 +480,7 @@ def _rebuild(steps: pd.DataFrame) -> tuple[Track | None, str]:
 
     often = np.median(visits[visits > 0]) >= 20
     sentence = (
-        f"The track was rebuilt from {len(driven):,} driven steps at {seen} waypoints; places are good to "
+        f"The track was rebuilt from {int(visits.sum()):,} driven steps at {seen} waypoints; places are good to "
         f"about {'5 cm' if often else '10 cm, where little was driven 40 cm'}, and the borders are unknown."
     )
     unknown = int(np.isnan(center[:, 0]).sum())
@@ -480,12 +494,13 @@ def _rebuild(steps: pd.DataFrame) -> tuple[Track | None, str]:
     return track, sentence
 
 
-def _is_closed(center: np.ndarray, driven: pd.DataFrame, track_len: float) -> bool:
+def _is_closed(center: np.ndarray, parts: list[pd.DataFrame], track_len: float) -> bool:
     """Whether the track is a loop, as far as driven steps tell."""
-    drop = -np.diff(driven["closest_waypoint"].to_numpy())
-    same_episode = np.diff(driven["unique_episode"].to_numpy()) == 0
-    if ((drop > len(center) / 2) & same_episode).any() and len(center) > 8:
-        return True  # a car went over the start line from the last waypoints to the first
+    for part in parts:
+        drop = -np.diff(part["closest_waypoint"].to_numpy())
+        same_episode = np.diff(part["unique_episode"].to_numpy()) == 0
+        if ((drop > len(center) / 2) & same_episode).any() and len(center) > 8:
+            return True  # a car went over the start line from the last waypoints to the first
     path = center[~np.isnan(center[:, 0])]
     gap = np.hypot(*(path[0] - path[-1]))
     driven_length = np.hypot(*np.diff(path, axis=0).T).sum()

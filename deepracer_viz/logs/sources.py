@@ -79,7 +79,7 @@ class MemberFile(io.RawIOBase):
         """Read ``size`` bytes, or everything; fewer only at the end, or where damage ends the file."""
         if size is None or size < 0:
             return b"".join(iter(lambda: self.read(1 << 20), b""))
-        pieces, held = [self._beginning], len(self._beginning)
+        pieces, held = [self._beginning] if self._beginning else [], len(self._beginning)
         while held < size and not self.problem and (piece := self._next_piece(size - held)):
             pieces.append(piece)
             held += len(piece)
@@ -103,8 +103,8 @@ class MemberFile(io.RawIOBase):
 
     def _next_piece(self, size: int) -> bytes:
         try:
-            # What one call gives is safe; a longer one would lose more where damage follows.
-            piece = self._read_some(min(size, _PIECE))
+            # What one call gives is safe; of a packed file a longer one would lose more where damage follows.
+            piece = self._read_some(size if isinstance(self._file, _CountingFile) else min(size, _PIECE))
         except BAD_ARCHIVE as error:
             self.problem = f"the file {DAMAGED} ({error or type(error).__name__})"
             return b""

@@ -8,10 +8,12 @@ one and either read or counted.
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import BinaryIO
 
 import numpy as np
@@ -61,7 +63,8 @@ _SPEAKING = (
 
 _LINE = "line"  # place of a row among the step lines of its block, while a file is read
 
-_STEP_LINE = re.compile(TOKEN + rb"([^\n]*\n?)[\r\n]*")
+_STEP_LINE = re.compile(rb"(" + TOKEN + rb"[^\n]*\n?)[\r\n]*")
+_RUN_ENDS = re.compile(rb"\n(?!" + TOKEN + rb")")
 _AFTER_TAB = re.compile(rb"\t[^\n]*")
 # An exported message stands in quotes, those inside it doubled: an odd quote is its end.
 _AFTER_MESSAGE = re.compile(rb'^([^"\n]*)"[^"\n]*(?:"[^"\n]*"[^"\n]*)*$', re.MULTILINE)
@@ -104,14 +107,13 @@ class StepFile:
 
     def rows_before(self, offset: int) -> int:
         """Count the step rows that stand before the given offset of ``text``."""
-        starts = [start for start, _ in self.marks]
-        at = int(np.searchsorted(starts, offset, side="right")) - 1
+        at = bisect_right(self.marks, offset, key=lambda mark: mark[0]) - 1
         return self.marks[at][1] if at >= 0 else 0
 
 
 def empty_steps() -> pd.DataFrame:
     """Return a step table without rows, with the types that readers give."""
-    return _to_frame([])
+    return _Table().frame()
 
 
 def read_step_log(file: BinaryIO, block: int = BLOCK) -> StepFile:
@@ -130,27 +132,25 @@ def read_step_log(file: BinaryIO, block: int = BLOCK) -> StepFile:
         All readable steps; a line that cannot be read never stops the rest.
     """
     skipped = Skipped()
-    text, gaps = bytearray(), []
+    text = bytearray()
     form = first_form = None
     with _Parser(skipped) as parser:
         for chunk, whole in _whole_lines(file, block, skipped):
-            pieces = _STEP_LINE.split(chunk)
-            for before, gap in _gaps(pieces):
-                if len(text) + len(gap) > TEXT_KEPT_WHOLE:
-                    gap = _speaking_lines(gap)
-                if gap:
-                    gaps.append((len(text), parser.blocks, before))
-                    text += gap
-            if len(pieces) > 1:
-                lines = b"".join(pieces[1::2])
-                # What is left of a cut line can look like an older vintage.
-                if whole or form is None:
-                    form = _vintage(lines[:_SAMPLE]) or form
-                first_form = first_form or form
-                parser.add(lines, form, whole)
-    marks = _marks(gaps, parser.tables)
+            lines, gaps = _cut_out(chunk)
+            ends = list(accumulate((len(gap) for _, gap in gaps), initial=len(text)))
+            fitting = bisect_right(ends, TEXT_KEPT_WHOLE, lo=1) - 1
+            gaps[fitting:] = _speaking_lines(gaps[fitting:])
+            marks = []
+            for before, gap in gaps:
+                marks.append((len(text), before))
+                text += gap
+            # What is left of a cut line can look like an older vintage.
+            if lines and (whole or form is None):
+                form = _vintage(lines[:_SAMPLE]) or form
+            first_form = first_form or form
+            parser.add(lines, form, whole, marks)
     name = first_form.name if first_form else ""
-    return StepFile(_to_frame(parser.tables), name, bytes(text), marks, skipped)
+    return StepFile(parser.table.frame(), name, bytes(text), parser.marks, skipped)
 
 
 def read_step_csv(file: BinaryIO, name: str = "CSV file", block: int = BLOCK) -> StepFile:
@@ -194,7 +194,7 @@ def read_step_csv(file: BinaryIO, name: str = "CSV file", block: int = BLOCK) ->
         raise LogError(
             f"{name} has no header line with the simulator's columns ({', '.join(list(STEP_COLUMNS)[:4])}, ...)."
         )
-    return StepFile(_to_frame(parser.tables), form.name, skipped=skipped)
+    return StepFile(parser.table.frame(), form.name, skipped=skipped)
 
 
 def _whole_lines(file: BinaryIO, block: int, skipped: Skipped) -> Iterator[tuple[bytes, bool]]:
@@ -209,7 +209,7 @@ def _whole_lines(file: BinaryIO, block: int, skipped: Skipped) -> Iterator[tuple
             chunk, passing_over = chunk[end:], False
         cut = chunk.rfind(b"\n") + 1
         if cut:
-            yield rest + chunk[:cut], True
+            yield b"".join((rest, memoryview(chunk)[:cut])), True
             rest = chunk[cut:]
         else:
             rest += chunk
@@ -220,18 +220,41 @@ def _whole_lines(file: BinaryIO, block: int, skipped: Skipped) -> Iterator[tuple
         yield rest, False
 
 
-def _gaps(pieces: list[bytes]) -> list[tuple[int, bytes]]:
-    """Text between step lines: (step lines before, text), without what stands before a token on its line."""
-    gaps = [
-        (before, piece[: piece.rfind(b"\n") + 1])
-        for before, piece in enumerate(pieces[:-2:2])
-        if piece and b"\n" in piece
-    ]
-    return [*gaps, (len(pieces) // 2, pieces[-1])]
+def _cut_out(chunk: bytes) -> tuple[bytes, list[tuple[int, bytes]]]:
+    """Take the step lines out of a block: the lines, and the text between them as (bytes of lines before, text)."""
+    # Step lines come in long runs, which are taken whole.
+    runs, gaps = [], []
+    view = memoryview(chunk)
+    taken, end, begin = 0, 0, chunk.find(TOKEN)
+    while begin >= 0:
+        gap = chunk[end:begin]
+        # Lines that carry more than the step, and blank lines between them, are cut out one by one.
+        if not (gap.endswith(b"\n") or begin == 0) or gap.isspace():
+            return _cut_out_singly(chunk)
+        gaps.append((taken, gap))
+        last = _RUN_ENDS.search(chunk, begin)
+        end = last.end() if last else len(chunk)
+        runs.append(view[begin:end])
+        taken += end - begin
+        begin = chunk.find(TOKEN, end)
+    gaps.append((taken, chunk[end:]))
+    return b"".join(runs), [gap for gap in gaps if gap[1]]
 
 
-def _speaking_lines(text: bytes) -> bytes:
+def _cut_out_singly(chunk: bytes) -> tuple[bytes, list[tuple[int, bytes]]]:
+    """Do as `_cut_out`, for any block; what stands before a step on its line is dropped."""
+    pieces = _STEP_LINE.split(chunk)
+    pieces[:-1:2] = [piece[: piece.rfind(b"\n") + 1] for piece in pieces[:-1:2]]
+    lines = pieces[1::2]
+    before = accumulate(map(len, lines), initial=0)
+    gaps = [gap for gap in zip(before, pieces[::2], strict=True) if gap[1]]
+    return b"".join(lines), gaps
+
+
+def _speaking_lines(gaps: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     """Keep the lines that tell something about a job."""
+    text = b"".join(gap for _, gap in gaps)
+    starts = list(accumulate((len(gap) for _, gap in gaps), initial=0))
     ends = {}
     for word in _SPEAKING:
         at = text.find(word)
@@ -239,22 +262,15 @@ def _speaking_lines(text: bytes) -> bytes:
             end = text.find(b"\n", at) + 1 or len(text)
             ends[text.rfind(b"\n", 0, at) + 1] = end
             at = text.find(word, end)
-    return b"".join(text[begin:end] for begin, end in sorted(ends.items()))
-
-
-def _marks(gaps: list[tuple[int, int, int]], tables: list[dict[str, np.ndarray]]) -> list[tuple[int, int]]:
-    """Turn (offset in the text, block, step lines before in the block) into (offset, rows before)."""
-    starts = np.cumsum([0, *(len(table[_LINE]) for table in tables)])
-    inside = [
-        np.searchsorted(tables[block][_LINE], before) if block < len(tables) else 0
-        for _, block, before in gaps
+    return [
+        (gaps[bisect_right(starts, begin) - 1][0], text[begin:end]) for begin, end in sorted(ends.items())
     ]
-    return [(offset, int(starts[block] + row)) for (offset, block, _), row in zip(gaps, inside, strict=True)]
 
 
 def _vintage(lines: bytes) -> StepFormat | None:
     """Vintage of most of the first step lines of a block."""
     sample = _clean(lines).decode("ascii").split("\n")[:50]
+    sample = [line.removeprefix(TOKEN.decode()) for line in sample]
     found = Counter(form for line in sample if (form := identify(fields_of(line))))
     return found.most_common(1)[0][0] if found else None
 
@@ -273,19 +289,45 @@ def _clean(lines: bytes) -> bytes:
     return lines
 
 
+class _Table:
+    """The step table while it grows: blocks are copied into it and let go of, so that a row is held once."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._columns = {name: np.empty(0, dtype=about.kind) for name, about in STEP_COLUMNS.items()}
+
+    def append(self, block: dict[str, np.ndarray]) -> None:
+        """Add the rows of a block."""
+        end = self.rows + len(block[_LINE])
+        for name, column in self._columns.items():
+            if end > len(column):
+                # Large arrays grow in place, by pages that the system maps elsewhere: nothing is copied.
+                column.resize(max(end, len(column) * 9 // 8), refcheck=False)
+            column[self.rows : end] = block[name]
+        self.rows = end
+
+    def frame(self) -> pd.DataFrame:
+        """Give the whole table; nothing can be added to it after that."""
+        for column in self._columns.values():
+            column.resize(self.rows, refcheck=False)
+        status = pd.Categorical.from_codes(self._columns["episode_status"], categories=STATUSES)
+        return pd.DataFrame(self._columns | {"episode_status": status}, copy=False)
+
+
 class _Parser:
     """Parses blocks of rows beside the thread that cuts them out.
 
     Cutting holds the interpreter, pyarrow releases it: two threads keep two cores busy. Once the parser is
-    closed, ``tables`` holds the arrays of each block, in order; lines left out are counted in ``skipped``.
+    closed, ``table`` holds the rows of all blocks and ``marks`` pairs (offset in the text, rows before it), both
+    in order; lines left out are counted in ``skipped``.
     """
 
     def __init__(self, skipped: Skipped) -> None:
         self.skipped = skipped
-        self.blocks = 0
-        self.tables: list[dict[str, np.ndarray]] = []
+        self.table = _Table()
+        self.marks: list[tuple[int, int]] = []
         self._pool = ThreadPoolExecutor(max_workers=2)
-        self._pending: list[Future] = []
+        self._pending: list[tuple[Future, tuple[int, ...]]] = []
 
     def __enter__(self) -> "_Parser":
         return self
@@ -295,28 +337,42 @@ class _Parser:
             while self._pending:
                 self._collect()
 
-    def add(self, lines: bytes, form: StepFormat | None, whole: bool) -> None:
-        """Parse one more block; ``whole`` is False for the line that a file ends in the middle of."""
-        self._pending.append(self._pool.submit(_parse, lines, form, whole))
-        self.blocks += 1
+    def add(
+        self, lines: bytes, form: StepFormat | None, whole: bool, marks: list[tuple[int, int]] | None = None
+    ) -> None:
+        """Parse one more block.
+
+        ``whole`` is False for the line that a file ends in the middle of; ``marks`` are pairs (offset in the text,
+        bytes of ``lines`` before it).
+        """
+        offsets, ends = zip(*marks, strict=True) if marks else ((), ())
+        self._pending.append((self._pool.submit(_parse, lines, form, whole, ends), offsets))
         if len(self._pending) > 3:
             self._collect()
 
     def _collect(self) -> None:
-        table, skipped = self._pending.pop(0).result()
-        self.tables.append(table)
+        parsed, offsets = self._pending.pop(0)
+        block, rows, skipped = parsed.result()
+        self.marks += [(offset, self.table.rows + row) for offset, row in zip(offsets, rows, strict=True)]
+        self.table.append(block)
         self.skipped.update(skipped)
 
 
-def _parse(lines: bytes, form: StepFormat | None, whole: bool) -> tuple[dict[str, np.ndarray], Skipped]:
+def _parse(
+    lines: bytes, form: StepFormat | None, whole: bool, ends: Sequence[int]
+) -> tuple[dict[str, np.ndarray], list[int], Skipped]:
+    """Parse a block; also, the number of rows before each of ``ends``, which are bytes of ``lines``."""
     skipped = Skipped()
+    line_ends = np.frombuffer(lines, np.uint8) == ord("\n")
+    counts = [np.count_nonzero(line_ends[begin:end]) for begin, end in pairwise((0, *ends))]
     lines = _clean(lines)
-    if not whole and form:
+    if lines and not whole and form:
         before, _, last = lines.rpartition(TOKEN)
         if not is_whole(last.decode("ascii"), form):
             skipped.add(CUT_OFF, last)
             lines = before
-    return _parse_rows(lines, form, skipped), skipped
+    block = _parse_rows(lines, form, skipped)
+    return block, np.searchsorted(block[_LINE], np.cumsum(counts)).tolist(), skipped
 
 
 def _parse_rows(lines: bytes, form: StepFormat | None, skipped: Skipped) -> dict[str, np.ndarray]:
@@ -367,6 +423,10 @@ def _read(lines: bytes, form: StepFormat, as_text: bool = False) -> tuple[pa.Tab
     if b",[" in lines[: 1 << 12]:
         wanted.remove("action")
     text = pa.binary()
+    types = {name: text if as_text else _arrow_type(name) for name in wanted}
+    if lines.startswith(TOKEN) and not as_text:
+        # The token stays before the first number: taking it off a few distinct words is quicker than off all rows.
+        types["episode"] = pa.dictionary(pa.int32(), text)
     table = pa_csv.read_csv(
         pa.BufferReader(lines),
         read_options=pa_csv.ReadOptions(
@@ -374,7 +434,7 @@ def _read(lines: bytes, form: StepFormat, as_text: bool = False) -> tuple[pa.Tab
         ),
         parse_options=pa_csv.ParseOptions(quote_char=False, invalid_row_handler=keep_odd),
         convert_options=pa_csv.ConvertOptions(
-            column_types={name: text if as_text else _arrow_type(name) for name in wanted},
+            column_types=types,
             include_columns=wanted,
             check_utf8=False,
             null_values=[""],
@@ -404,7 +464,14 @@ def _typed(table: pa.Table) -> dict[str, np.ndarray]:
             continue
         if column.null_count:
             raise ValueError(name)
-        values = column.to_numpy()
+        if pa.types.is_dictionary(column.type):
+            column = column.unify_dictionaries().combine_chunks()
+            words = [word.removeprefix(TOKEN) for word in column.dictionary.to_pylist()]
+            if not all(map(bytes.isdigit, words)):
+                raise ValueError(name)
+            values = np.array([float(word) for word in words])[column.indices.to_numpy()]
+        else:
+            values = column.to_numpy()
         # Written so that a NaN fails too.
         if len(values) and not (values.min() >= about.low and values.max() <= about.high):
             raise ValueError(name)
@@ -424,7 +491,10 @@ def _judged(table: pa.Table, skipped: Skipped) -> tuple[dict[str, np.ndarray], n
         Which rows of the table they hold.
     """
     texts = {
-        name: pd.Series([(value or b"").decode("ascii") for value in table[name].to_pylist()], dtype="str")
+        name: pd.Series(
+            [(value or b"").removeprefix(TOKEN).decode("ascii") for value in table[name].to_pylist()],
+            dtype="str",
+        )
         for name in table.column_names
     }
     columns = {}
@@ -497,11 +567,3 @@ def _join(parts: list[dict[str, np.ndarray]], in_order: bool = True) -> dict[str
         return columns
     order = np.argsort(columns[_LINE], kind="stable")
     return {name: values[order] for name, values in columns.items()}
-
-
-def _to_frame(blocks: list[dict[str, np.ndarray]]) -> pd.DataFrame:
-    """Join the blocks column by column, letting go of each as soon as it is joined."""
-    blocks = blocks or [_join([])]
-    columns = {name: np.concatenate([block.pop(name) for block in blocks]) for name in STEP_COLUMNS}
-    columns["episode_status"] = pd.Categorical.from_codes(columns["episode_status"], categories=STATUSES)
-    return pd.DataFrame(columns, copy=False)
