@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from tokenize import TokenError
 from typing import BinaryIO
 
 import numpy as np
@@ -314,7 +315,7 @@ def _read_route(data: bytes, name: str) -> np.ndarray:
             np.lib.format.read_array_header_1_0 if version[0] == 1 else np.lib.format.read_array_header_2_0
         )
         shape, _, dtype = read_header(file)
-    except (ValueError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+    except (ValueError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError, TokenError) as error:
         raise wrong from error
     # The header is judged before the numbers are read: a small file may claim a huge array.
     if dtype.hasobject or dtype.kind not in "fiu":

@@ -2,7 +2,6 @@
 
 import codecs
 import io
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from deepracer_viz.logs.metadata import (
     MetricsFile,
     ModelMetadata,
     kind_of_json,
+    load_json,
     read_checkpoints,
     read_hyperparameters,
     read_metrics,
@@ -27,8 +27,14 @@ from deepracer_viz.logs.sources import Member, MemberFile, Members
 from deepracer_viz.logs.steps import TOKEN, StepFile, read_step_csv, read_step_log
 from deepracer_viz.logs.trainer import TrainerLog, is_trainer_log, read_trainer_log
 
-MAX_SMALL_FILE = 256 << 20
-"""Files that must be taken whole (JSON, YAML, route) are read up to this size (bytes)."""
+MAX_SMALL_FILE = 100 << 20
+"""JSON and YAML files, which must be taken whole, are read up to this size (bytes)."""
+
+MAX_ROUTE = 1 << 20
+"""Route files are read up to this size (bytes)."""
+
+MAX_OF_A_KIND = 1000
+"""Logs, metrics and other files of one kind that are used; sim-trace CSV files, one per iteration, may be more."""
 
 LOOKED_FOR = (
     "step lines (SIM_TRACE_LOG), a sim-trace CSV header (episode,steps,X,Y,...), "
@@ -38,7 +44,7 @@ LOOKED_FOR = (
 
 _ITERATION_FILE = re.compile(r"(\d{1,9})-iteration\.csv$")
 _JSON_OBJECT = re.compile(rb'\s*\{\s*["}]')
-_YAML_PARAMETERS = re.compile(rb"^\s*[\"']?(?:WORLD_NAME|JOB_TYPE|RACE_TYPE)[\"']?\s*:", re.MULTILINE)
+_YAML_PARAMETERS = re.compile(rb"^[ \t]*[\"']?(?:WORLD_NAME|JOB_TYPE|RACE_TYPE)[\"']?\s*:", re.MULTILINE)
 _NUMPY_MAGIC = b"\x93NUMPY"
 _HEAD = 1 << 16  # bytes of a file that tell its kind
 
@@ -81,6 +87,14 @@ class Contents:
     parameters: list[LogFacts] = field(default_factory=list)
     routes: list[tuple[str, bytes]] = field(default_factory=list)
 
+    def drop_surplus(self) -> bool:
+        """Let go of the file read last where there are too many of its kind; True where that was so."""
+        for name, files in vars(self).items():
+            if name != "csvs" and len(files) > MAX_OF_A_KIND:
+                files.pop()
+                return True
+        return False
+
 
 def read_contents(members: Members, report: ReadReport) -> Contents:
     """Read every member of a source.
@@ -103,15 +117,19 @@ def read_contents(members: Members, report: ReadReport) -> Contents:
         report.files.append(entry)
         try:
             entry.kind = _read_member(member, contents, entry)
+            if contents.drop_surplus():
+                entry.note = f"only the first {MAX_OF_A_KIND:,} files of a kind are used"
+                report.warn(f"There are very many files: {entry.note}.")
         except LogError as error:
             entry.note = str(error)
             report.warn(str(error))
         entry.size = member.file.size
+    entries = {entry.name: entry for entry in reversed(report.files)}
     for name, problem in members.problems:
         sentence = f"{name}: {problem}. What could be read before is shown."
         if name not in members.consequences:
             report.warn(sentence)
-        entry = next((e for e in report.files if e.name == name), None)
+        entry = entries.get(name)
         if entry is None:
             report.files.append(FileReport(name, "not readable", note=sentence))
         else:
@@ -145,7 +163,7 @@ def _read_member(member: Member, contents: Contents, entry: FileReport) -> str:
         entry.note = "the file is empty"
         return "empty"
     if head.startswith(_NUMPY_MAGIC):
-        contents.routes.append((member.name, _whole(file, member.name)))
+        contents.routes.append((member.name, _whole(file, member.name, MAX_ROUTE)))
         return "route file"
     if TOKEN not in head:
         if b"\x00" in head[:4096]:
@@ -162,10 +180,11 @@ def _read_member(member: Member, contents: Contents, entry: FileReport) -> str:
     return _read_log(file, member, contents, entry)
 
 
-def _whole(file: MemberFile, name: str) -> bytes:
-    data = file.read(MAX_SMALL_FILE)
+def _whole(file: MemberFile, name: str, limit: int | None = None) -> bytes:
+    limit = MAX_SMALL_FILE if limit is None else limit
+    data = file.read(limit)
     if file.read(1):
-        raise LogError(f"{name} is larger than {MAX_SMALL_FILE >> 20} MB, too large for its kind.")
+        raise LogError(f"{name} is larger than {limit >> 20} MB, too large for its kind.")
     return data
 
 
@@ -178,10 +197,7 @@ def _read_csv(file: MemberFile, member: Member, contents: Contents, entry: FileR
 
 
 def _read_json(data: bytes, name: str, contents: Contents, entry: FileReport) -> str:
-    try:
-        kind = kind_of_json(json.loads(data))
-    except (ValueError, RecursionError) as error:
-        raise LogError(f"{name} is not readable as JSON ({error}); download it again.") from error
+    kind = kind_of_json(load_json(data, name))
     readers: dict[str, tuple[Callable, list]] = {
         "metrics": (read_metrics, contents.metrics),
         "model metadata": (read_model_metadata, contents.model_metadata),
@@ -192,9 +208,14 @@ def _read_json(data: bytes, name: str, contents: Contents, entry: FileReport) ->
         return "not used"
     read, where = readers[kind]
     result = read(data, name)
-    where.append(result)
     if isinstance(result, MetricsFile):
         entry.skipped = result.skipped
+        if result.tells_nothing:
+            # It would even say which kind of job the logs beside it are of.
+            entry.note = "it holds no drive"
+            return "not used"
+    where.append(result)
+    if isinstance(result, MetricsFile):
         return f"metrics JSON ({result.kind})"
     return f"{kind} JSON"
 

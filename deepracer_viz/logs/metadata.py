@@ -18,6 +18,15 @@ from deepracer_viz.logs.report import Skipped
 # The bounds in the patterns below serve the same end: no text, however odd, may take more than linear time.
 _BLOCK = 65_536
 
+MAX_JSON_VALUES = 5_000_000
+"""Values that a JSON file may hold; the metrics of a training of 10,000 iterations hold half as many."""
+
+MAX_DRIVES = 500_000
+"""Drives of one metrics file that are read; a training of 10,000 iterations has half as many."""
+
+MAX_ACTIONS = 1 << 15
+"""Actions that a model may have: as many as step rows can number."""
+
 _HYPERPARAMETERS = {
     "batch_size",
     "beta_entropy",
@@ -222,6 +231,12 @@ class MetricsFile:
     best_model_metric: str | None
     skipped: Skipped
 
+    @property
+    def tells_nothing(self) -> bool:
+        """Whether there is no drive with a time or with how far it went."""
+        tables = (self.episodes, self.checkpoint_evaluations, self.evaluation)
+        return not any(table[["time", "progress"]].notna().to_numpy().any() for table in tables)
+
 
 # ---------------------------------------------------------------------------------------------- small helpers
 
@@ -267,13 +282,42 @@ def _capitals(value) -> str | None:
     return word.upper() if word else None
 
 
-def _load_json(data: bytes, name: str):
+def load_json(data: bytes, name: str):
+    """Parse the JSON of a file from anywhere.
+
+    Parameters
+    ----------
+    data : bytes
+        UTF-8, with or without a byte order mark; broken characters are replaced.
+    name : str
+        File name for messages.
+
+    Returns
+    -------
+    dict, list, str, float, int, bool or None
+        Whole numbers of more digits than any of DeepRacer's come as float, infinite where they must.
+
+    Raises
+    ------
+    LogError
+        When it is not JSON, nested too deeply, or holds more than :data:`MAX_JSON_VALUES` values.
+    """
+    # Every value but the first stands behind one of these, and a value takes far more memory than its text.
+    if sum(map(data.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:
+        raise LogError(f"{name} is not a DeepRacer file: it holds more than {MAX_JSON_VALUES:,} values.")
     try:
-        return json.loads(data.decode("utf-8-sig", "replace"))
+        return json.loads(data.decode("utf-8-sig", "replace"), parse_int=_int_of_json)
     except RecursionError:
         raise LogError(f"{name} is not a DeepRacer file: its JSON is nested too deeply.") from None
     except ValueError as error:
-        raise LogError(f"{name} is not valid JSON ({error}). It may be cut off; download it again.") from None
+        raise LogError(
+            f"{name} is not readable as JSON ({error}). It may be cut off; download it again."
+        ) from None
+
+
+def _int_of_json(digits: str) -> int | float:
+    # Very long numbers take quadratic time, and Python refuses them altogether.
+    return int(digits) if len(digits) < 20 else float(digits)
 
 
 # ------------------------------------------------------------------------------------------ settings of a job
@@ -460,7 +504,7 @@ def _hyperparameters_in_log(text: bytes) -> dict | None:
                     values[item[1].decode("ascii", "replace")] = json.loads(item[2].replace(b'""', b'"'))
                 except ValueError:
                     continue
-            values = {key: value for key, value in values.items() if key in _HYPERPARAMETERS}
+            values = {k: value for k, value in values.items() if k in _HYPERPARAMETERS and _is_setting(value)}
             if values:
                 return values
     return None
@@ -539,7 +583,7 @@ def kind_of_json(obj) -> str | None:
 
 
 def _expect(data: bytes, name: str, kind: str, looked_for: str) -> dict:
-    obj = _load_json(data, name)
+    obj = load_json(data, name)
     if kind_of_json(obj) != kind:
         raise LogError(f"{name} is not a {kind} file of DeepRacer: {looked_for} was not found in it.")
     return obj
@@ -547,7 +591,7 @@ def _expect(data: bytes, name: str, kind: str, looked_for: str) -> dict:
 
 def _action_space(value) -> ActionSpace | None:
     if isinstance(value, list):
-        actions = [entry if isinstance(entry, dict) else {} for entry in value]
+        actions = [entry if isinstance(entry, dict) else {} for entry in value[:MAX_ACTIONS]]
         table = pd.DataFrame(
             {
                 "index": np.arange(len(actions), dtype=np.int32),
@@ -607,7 +651,16 @@ def read_hyperparameters(data: bytes, name: str = "hyperparameters.json") -> dic
         When it is not JSON, or holds no hyperparameters.
     """
     obj = _expect(data, name, "hyperparameters", '"batch_size", "lr", ...')
-    return {key: value for key, value in obj.items() if isinstance(value, int | float | str)}
+    return {key[:200]: value for key, value in obj.items() if _is_setting(value)}
+
+
+def _is_setting(value) -> bool:
+    """Whether a value is a word or number that a hyperparameter can have."""
+    return (
+        len(value) <= 200
+        if isinstance(value, str)
+        else isinstance(value, bool) or math.isfinite(_number(value))
+    )
 
 
 def read_checkpoints(data: bytes, name: str = "deepracer_checkpoints.json") -> Checkpoints:
@@ -673,7 +726,9 @@ def read_metrics(data: bytes, name: str = "metrics.json") -> MetricsFile:
     obj = _expect(data, name, "metrics", 'a list "metrics"')
     skipped = Skipped()
     entries = []
-    for entry in obj["metrics"]:
+    beyond = len(obj["metrics"]) - MAX_DRIVES
+    skipped.add(f"metrics entry beyond the first {MAX_DRIVES:,}", count=beyond)
+    for entry in obj["metrics"][:MAX_DRIVES]:
         if isinstance(entry, dict):
             entries.append(entry)
         else:

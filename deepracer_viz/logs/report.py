@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 EXAMPLE_LENGTH = 160
 """Longest piece of an unreadable line that is kept as an example (characters)."""
 
+MAX_WARNINGS = 100
+"""Warnings kept; nobody reads more, and a hostile archive can cause one for each of its files."""
+
 
 @dataclass
 class Skipped:
@@ -111,6 +114,9 @@ class ReadReport:
         return together
 
     def warn(self, sentence: str) -> None:
-        """Add a warning once."""
-        if sentence not in self.warnings:
-            self.warnings.append(sentence)
+        """Add a warning once; of very many only the first :data:`MAX_WARNINGS` are kept, and that is said."""
+        if sentence in self.warnings or len(self.warnings) > MAX_WARNINGS:
+            return
+        if len(self.warnings) == MAX_WARNINGS:
+            sentence = f"There are more than these {MAX_WARNINGS} warnings; the list of files tells the rest."
+        self.warnings.append(sentence)

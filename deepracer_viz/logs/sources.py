@@ -3,7 +3,6 @@
 Nothing is ever unpacked to disk, and every limit on what an archive may hold is a constant of this module.
 """
 
-import gzip
 import io
 import os
 import re
@@ -16,16 +15,29 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from deepracer_viz.logs.archives import Gunzip, tar_files
 from deepracer_viz.logs.errors import LogError
 
 MAX_UNPACKED = 16 << 30
 """Bytes that one source may unpack to."""
 
+MAX_RATIO = 100
+"""Times its own size that one source may unpack to; logs unpack to 5 to 20 times."""
+
+UNPACKED_ANYWAY = 64 << 20
+"""Bytes that one source may unpack to whatever the ratio: the little that small files make is no danger."""
+
 MAX_MEMBERS = 100_000
-"""Files that one source may hold."""
+"""Files, folders and links that the archives and folders of one source may hold together."""
 
 MAX_NESTING = 4
 """Archives inside archives are opened this deep; a .tar.gz counts as two."""
+
+MAX_HELD = 512 << 20
+"""Bytes of a zip inside another archive, which must be held in memory because it is read from its end."""
+
+MAX_ZIP_LIST = 24 << 20
+"""Bytes of a zip's list of what it holds; that of :data:`MAX_MEMBERS` files with long names is as large."""
 
 DAMAGED = "is cut off or damaged"
 """How every problem of a file that ends too early reads."""
@@ -42,6 +54,8 @@ BAD_ARCHIVE = (
 )
 """What the archive modules raise on damaged or encrypted input."""
 
+# The others are rare, and unpack without a bound on what one call gives.
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _PIECE = 1 << 16  # bytes asked for in one call
 _ARCHIVE = re.compile(r"(?i)\.(?:tar\.gz|tgz|tar|zip)$")
 _MODEL_FILE = re.compile(r"(?i)\.(?:tar\.gz|tgz|tar|zip|log|csv|log\.gz)$")
@@ -99,7 +113,14 @@ class MemberFile(io.RawIOBase):
 
     def random_access(self) -> BinaryIO:
         """Give the same file for reading in any order: in place where possible, else held in memory."""
-        return self._file if isinstance(self._file, _CountingFile) else io.BytesIO(self.read())
+        if isinstance(self._file, _CountingFile):
+            return self._file
+        held = self.read(MAX_HELD)
+        if self.peek(1):
+            raise _LimitReached(
+                f"a zip inside another archive may have {_megabytes(MAX_HELD)}, this one has more"
+            )
+        return io.BytesIO(held)
 
     def _next_piece(self, size: int) -> bytes:
         try:
@@ -109,7 +130,7 @@ class MemberFile(io.RawIOBase):
             self.problem = f"the file {DAMAGED} ({error or type(error).__name__})"
             return b""
         if self._budget and not self._budget.take(len(piece)):
-            self.problem = f"reading stopped: the source unpacks to more than {MAX_UNPACKED >> 30} GB"
+            self.problem = f"reading stopped: the source unpacks to more than {self._budget.limit}"
             return b""
         return piece
 
@@ -162,24 +183,26 @@ class Members:
     on_progress: Progress | None = None
     problems: list[tuple[str, str]] = field(default_factory=list)
     consequences: set[str] = field(default_factory=set)
+    _told: set[str] = field(default_factory=set, init=False, repr=False)
 
     def __iter__(self) -> Iterator[Member]:
         """Yield each file; archives are opened and their files yielded instead."""
         tops = list(_top_files(entries_of(self.source)))
-        meter = _Meter(sum(size for _, _, size in tops), self.on_progress)
-        budget = _Budget(MAX_UNPACKED, MAX_MEMBERS)
+        total = sum(size for _, _, size in tops)
+        meter = _Meter(total, self.on_progress)
+        budget = _Budget.of(total)
         for name, opener, size in tops:
             try:
                 raw = opener()
             except OSError as error:
-                self.problems.append((name, f"cannot be opened ({error.strerror or error})"))
+                self._tell(name, f"cannot be opened ({error.strerror or error})")
                 meter.finish(size)
                 continue
             try:
                 file = MemberFile(_CountingFile(raw, meter, size))
                 yield from self._unfold(name, file, budget, depth=0, alone=len(tops) == 1)
-                if file.problem and all(name != other for other, _ in self.problems):
-                    self.problems.append((name, file.problem))
+                if file.problem and name not in self._told:
+                    self._tell(name, file.problem)
             finally:
                 # A file that was handed in belongs to whoever opened it.
                 if not isinstance(opener, _Handed):
@@ -193,14 +216,16 @@ class Members:
         is_tar = head[257:262] == b"ustar"
         is_gzip, is_zip = head[:2] == b"\x1f\x8b", head[:4] in (b"PK\x03\x04", b"PK\x05\x06")
         if not (is_tar or is_gzip or is_zip):
-            yield Member(name, file)
+            # What lies in an archive was counted there.
+            if depth > 0 or self._may_go_on(name, budget):
+                yield Member(name, file)
             return
         if depth >= MAX_NESTING:
-            self.problems.append((name, f"archives nested more than {MAX_NESTING} deep are not opened"))
+            self._tell(name, f"archives nested more than {MAX_NESTING} deep are not opened")
             return
         begun = len(self.problems)
         if is_gzip:
-            unpacked = MemberFile(gzip.GzipFile(fileobj=file), budget)
+            unpacked = MemberFile(Gunzip(file), budget)
             yield from self._unfold(name.removesuffix(".gz"), unpacked, budget, depth + 1, alone)
             if unpacked.problem:
                 self._broke_off(name, unpacked.problem, begun)
@@ -208,54 +233,116 @@ class Members:
         # Paths inside the only archive of a source need no archive name in front.
         prefix = "" if alone else f"{name}/"
         try:
-            for inside, opened in self._zip_members(file) if is_zip else self._tar_members(file):
-                if not budget.take_member():
-                    self.problems.append((name, f"only the first {MAX_MEMBERS:,} files were looked at"))
+            for inside in self._zip_members(file, name, prefix) if is_zip else tar_files(file):
+                if not self._may_go_on(name, budget):
                     return
+                # Links and devices carry no log; following a link could lead anywhere.
+                if inside is None:
+                    continue
+                member_name, opened = prefix + _clean_name(inside[0]), inside[1]
                 # Only unpacking makes bytes out of nothing; what a tar holds was counted before.
                 member = MemberFile(opened, budget if is_zip else None)
-                yield from self._unfold(prefix + inside, member, budget, depth + 1, alone=False)
+                yield from self._unfold(member_name, member, budget, depth + 1, alone=False)
                 if member.problem:
-                    self.problems.append((prefix + inside, member.problem))
+                    self._tell(member_name, member.problem)
+                if budget.size < 0:
+                    return
+        except _LimitReached as limit:
+            self._tell(name, str(limit))
         except BAD_ARCHIVE as error:
             self._broke_off(name, f"the archive {DAMAGED} ({error or type(error).__name__})", begun)
+
+    def _tell(self, name: str, problem: str) -> None:
+        """Note a problem."""
+        self.problems.append((name, problem))
+        self._told.add(name)
+
+    def _may_go_on(self, name: str, budget: "_Budget") -> bool:
+        """Count one more file; False, said once, when there were too many."""
+        budget.members -= 1
+        if budget.members == -1:
+            self._tell(name, f"only the first {MAX_MEMBERS:,} files were looked at")
+        return budget.members >= 0
 
     def _broke_off(self, name: str, problem: str, begun: int) -> None:
         """Note that an archive broke off, and with it whatever was being read inside it."""
         self.consequences |= {inside for inside, what in self.problems[begun:] if DAMAGED in what}
-        self.problems.append((name, problem))
+        self._tell(name, problem)
 
-    @staticmethod
-    def _tar_members(file: MemberFile) -> Iterator[tuple[str, BinaryIO]]:
-        with tarfile.open(fileobj=file, mode="r|", bufsize=1 << 18) as archive:
-            for info in archive:
-                # Links and devices carry no log; following a link could lead anywhere.
-                if info.isreg():
-                    yield _clean_name(info.name), archive.extractfile(info)
-
-    @staticmethod
-    def _zip_members(file: MemberFile) -> Iterator[tuple[str, BinaryIO]]:
-        with zipfile.ZipFile(file.random_access()) as archive:
-            for info in archive.infolist():
-                if not info.is_dir():
-                    with archive.open(info) as opened:
-                        yield _clean_name(info.filename), opened
+    def _zip_members(self, file: MemberFile, name: str, prefix: str) -> Iterator[tuple[str, BinaryIO] | None]:
+        """Yield the files of a zip, and None for each folder; what cannot be opened is told and passed over."""
+        with zipfile.ZipFile(_ZipSource(file.random_access())) as archive:
+            infos = archive.infolist()
+            locked = sum(info.flag_bits & 1 for info in infos)
+            if locked:
+                self._tell(
+                    name,
+                    f"{locked:,} of its {len(infos):,} files are encrypted and were not read; unpack it with its "
+                    "password and load what was inside",
+                )
+            odd = sum(info.compress_type not in _ZIP_METHODS for info in infos)
+            if odd:
+                self._tell(
+                    name,
+                    f"{odd:,} of its {len(infos):,} files are packed by an unusual method and were not read; "
+                    "unpack it and load what was inside",
+                )
+            for info in infos:
+                if info.is_dir() or info.flag_bits & 1 or info.compress_type not in _ZIP_METHODS:
+                    yield None
+                    continue
+                try:
+                    opened = archive.open(info)
+                except BAD_ARCHIVE as error:
+                    self._tell(prefix + _clean_name(info.filename), f"the file {DAMAGED} ({error})")
+                    yield None
+                    continue
+                with opened:
+                    yield info.filename, opened
 
 
 @dataclass
 class _Budget:
-    """What one source may still unpack."""
+    """What one source may still unpack, and the limit in words."""
 
     size: int
     members: int
+    limit: str
+
+    @classmethod
+    def of(cls, stored: int) -> "_Budget":
+        """What a source of ``stored`` bytes may unpack to."""
+        by_ratio = max(MAX_RATIO * stored, UNPACKED_ANYWAY)
+        if by_ratio < MAX_UNPACKED:
+            limit = f"{_megabytes(by_ratio)}, which no log of its size ({_megabytes(stored)}) does"
+        else:
+            limit = _megabytes(MAX_UNPACKED)
+        return cls(min(by_ratio, MAX_UNPACKED), MAX_MEMBERS, limit)
 
     def take(self, count: int) -> bool:
         self.size -= count
         return self.size >= 0
 
-    def take_member(self) -> bool:
-        self.members -= 1
-        return self.members >= 0
+
+class _LimitReached(Exception):
+    """A limit of this module was reached; the message says which."""
+
+
+class _ZipSource:
+    """A zip's bytes, refusing the one long read that an endless list of files causes."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        if size > MAX_ZIP_LIST:
+            raise _LimitReached(f"the zip's list of files is longer than {_megabytes(MAX_ZIP_LIST)}")
+        return self._file.read(size)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / (1 << 20):,.0f} MB" if size >= 1 << 20 else f"{size:,} bytes"
 
 
 class _Meter:

@@ -68,7 +68,7 @@ _RUN_ENDS = re.compile(rb"\n(?!" + TOKEN + rb")")
 _AFTER_TAB = re.compile(rb"\t[^\n]*")
 # An exported message stands in quotes, those inside it doubled: an odd quote is its end.
 _AFTER_MESSAGE = re.compile(rb'^([^"\n]*)"[^"\n]*(?:"[^"\n]*"[^"\n]*)*$', re.MULTILINE)
-_COMMA_IN_ACTION = re.compile(rb"\[([^\],\n]*),([^\],\n]*)\]")
+_COMMA_IN_ACTION = re.compile(rb"\[([^\[\],\n]*),([^\[\],\n]*)\]")
 _CSV_HEADER = re.compile(rb"^(?=[^\n\d]*\bepisode\b)", re.MULTILINE)
 
 _SAMPLE = 1 << 16
@@ -198,10 +198,16 @@ def read_step_csv(file: BinaryIO, name: str = "CSV file", block: int = BLOCK) ->
 
 
 def _whole_lines(file: BinaryIO, block: int, skipped: Skipped) -> Iterator[tuple[bytes, bool]]:
-    """Yield blocks that end where a line ends, and last the line that the file ends in the middle of (False)."""
+    r"""Yield blocks that end where a line ends, and last the line that the file ends in the middle of (False).
+
+    Lines end with \n there, however they did in the file.
+    """
     rest = b""
     passing_over = False
     while chunk := file.read(block):
+        if b"\r" in chunk:
+            # A pair that two blocks part becomes a blank line, which says nothing.
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if passing_over:
             end = chunk.find(b"\n") + 1
             if not end:

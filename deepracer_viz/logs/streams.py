@@ -8,6 +8,7 @@ a step counts once.
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,12 @@ UNKNOWN = -1
 
 SAME_DRIVES = 0.5
 """Two streams describe the same drives when at least this share of their common steps agree."""
+
+MAX_STREAMS = 500
+"""Streams that one source may hold; each is compared with each other."""
+
+OTHER_TRACK = 0.01
+"""A track whose length differs by more than this share is another one."""
 
 _WORKER_FOLDER = re.compile(r"(?:^|/)(\d{1,4})(?:/[a-z-]*simtrace)?$")
 _TRACE_FOLDER = re.compile(r"/?(?:training|evaluation)-simtrace$")
@@ -94,7 +101,30 @@ def streams_of(contents: Contents, report: ReadReport) -> list[StepStream]:
                 streams.append(_csv_stream(folder, [file], seen[file.name], report))
                 seen[file.name] += 1
     streams += [_log_stream(log, report) for log in contents.logs if len(log.steps.steps)]
-    return streams
+    if len(streams) > MAX_STREAMS:
+        report.warn(
+            f"The files hold the steps of {len(streams):,} jobs or workers; only the first {MAX_STREAMS:,} were used."
+        )
+    _tell_missing_workers(streams[:MAX_STREAMS], contents.logs, report)
+    return streams[:MAX_STREAMS]
+
+
+def _tell_missing_workers(streams: list[StepStream], logs: list[LogFile], report: ReadReport) -> None:
+    """Warn where the numbers of the workers show that some of them are not there."""
+    there = {stream.worker for stream in streams if stream.job == "training"}
+    if not there or None in there:
+        return
+    told = max((log.facts.workers or 1 for log in logs), default=1)
+    # A single one may lie in a numbered folder by chance.
+    expected = max(told, max(there) + 1) if told > 1 or len(there) > 1 else 0
+    # A log may claim any number of them.
+    missing = list(islice((number for number in range(expected) if number not in there), 11))
+    if missing:
+        names = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
+        report.warn(
+            f"The training had {expected:,} workers, but there are no steps of worker {names}: laps and means are of "
+            "the others alone. Add the logs of the missing workers."
+        )
 
 
 def _follow_one_another(files: list[CsvFile]) -> bool:
@@ -152,8 +182,9 @@ def _loaded(log: LogFile, steps: pd.DataFrame) -> np.ndarray:
         # In a shuffled export the place of a line tells nothing; the lowest checkpoint drove the first episode.
         loaded[episode == episode.min()] = min(number for _, number in told)
     else:
-        for row, number in told:
-            loaded[row:] = number
+        rows, numbers = np.array(told).T
+        newest = np.searchsorted(rows, np.arange(len(steps)), side="right") - 1
+        loaded[newest >= 0] = numbers[newest[newest >= 0]]
     return loaded
 
 
@@ -205,7 +236,9 @@ def mend(steps: pd.DataFrame, name: str, report: ReadReport) -> pd.DataFrame:
     """
     key = _key(steps)
     if (key[1:] > key[:-1]).all():
+        _tell_joined(steps, name, report)
         return steps
+    restarts = 0
     same = steps.duplicated(["episode", "steps", "x", "y", "reward", "tstamp"])
     if same.any():
         report.duplicates += int(same.sum())
@@ -214,15 +247,47 @@ def mend(steps: pd.DataFrame, name: str, report: ReadReport) -> pd.DataFrame:
     if len(np.unique(key)) < len(key):
         if steps["tstamp"].iloc[0] > UNIX_TIME_FROM:
             steps = steps.sort_values("tstamp", kind="stable")
-        steps = _number_on(steps, name, report)
+        steps, restarts = _number_on(steps, name, report)
     steps = steps.sort_values(["episode", "steps"], kind="stable")
     place = steps.index.to_numpy()
     report.reordered += int((place < np.maximum.accumulate(place)).sum())
-    return steps.reset_index(drop=True)
+    steps = steps.reset_index(drop=True)
+    if not restarts:
+        _tell_joined(steps, name, report)
+    return steps
 
 
-def _number_on(steps: pd.DataFrame, name: str, report: ReadReport) -> pd.DataFrame:
-    """Number the episodes of joined jobs on, after dropping a dummy start and single repeated steps."""
+def _tell_joined(steps: pd.DataFrame, name: str, report: ReadReport) -> None:
+    """Warn where steps whose numbers fit together come from several jobs all the same."""
+    episode = steps["episode"].to_numpy()
+    first = np.flatnonzero(np.r_[True, episode[1:] != episode[:-1]])
+    last = np.r_[first[1:] - 1, len(episode) - 1]
+    # Three rows of each episode, so that no single garbled one tells a false story.
+    first, last = first[last - first > 1], last[last - first > 1]
+    if not len(first):
+        return
+    rows = np.array([first, (first + last) // 2, last])
+    clock, length = steps["tstamp"].to_numpy()[rows], steps["track_len"].to_numpy()[rows]
+    backwards = np.flatnonzero(clock.max(axis=0)[1:] < clock.min(axis=0)[:-1]) + 1
+    if len(backwards):
+        report.warn(
+            f"In {name} the clock starts again {len(backwards)} time(s), first at episode "
+            f"{episode[first[backwards[0]]]}, as if the logs of several jobs were joined. Load each job on its own."
+        )
+    usual = np.median(length)
+    other = (np.abs(length - usual) > OTHER_TRACK * usual).all(axis=0)
+    if other.any():
+        report.warn(
+            f"{name} holds episodes on tracks of different length ({usual:.2f} m and {length[0, other][0]:.2f} m), "
+            "as if the logs of several jobs were joined. Load each job on its own."
+        )
+
+
+def _number_on(steps: pd.DataFrame, name: str, report: ReadReport) -> tuple[pd.DataFrame, int]:
+    """Number the episodes of joined jobs on, after dropping a dummy start and single repeated steps.
+
+    Also tells how often the counter started again.
+    """
     episode, number = steps["episode"].to_numpy(), steps["steps"].to_numpy()
     begins = np.r_[False, (episode[1:] <= episode[:-1]) & (number[1:] <= 1) & (number[1:] <= number[:-1])]
     # One garbled row is no new beginning: the next row belongs to the same episode.
@@ -247,7 +312,7 @@ def _number_on(steps: pd.DataFrame, name: str, report: ReadReport) -> pd.DataFra
         report.warn(
             f"{name} holds {int(twice.sum())} step(s) twice with different values; the first was kept."
         )
-    return steps[~twice]
+    return steps[~twice], len(last) - 1
 
 
 def unite(streams: list[StepStream], report: ReadReport) -> StepStream:

@@ -112,7 +112,7 @@ def test_blank_lines_before_a_csv_header():
     [
         (b'{"metrics": [', "not readable as JSON"),
         (b"[" * 10 + b'{"a":' * 100_000, None),
-        (b'{"a":' * 100_000, "not readable as JSON"),
+        (b'{"a":' * 100_000, "nested too deeply"),
         (b"episode,steps,X\n1,2,3\n", "has no column y"),
     ],
 )
