@@ -5,7 +5,7 @@ Metres and radians; left is positive (turn of a corner, offset from the centre-l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -97,6 +97,18 @@ class Circuit:
     def waypoint(self, distance: float) -> int:
         """Return the waypoint nearest to a distance along the centre-line (m)."""
         return int(np.argmin(np.abs(self.distance[:-1] - distance % self.length)))
+
+    def mirrored(self) -> Circuit:
+        """Return the circuit as a mirror shows it: its left-handers are right-handers."""
+        flip = np.array([1, -1])
+        return replace(
+            self,
+            name=f"{self.name}_mirrored",
+            center=self.center * flip,
+            inner=self.outer * flip,
+            outer=self.inner * flip,
+            sections=tuple(replace(section, turn=-section.turn) for section in self.sections),
+        )
 
     def at(self, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the points of the centre-line at these distances (m), and its heading there (radians)."""

@@ -90,6 +90,12 @@ class Policy:
         Steering that it adds wrongly (degrees).
     weave : numpy.ndarray
         Amplitude of steering to and fro (degrees).
+    flip : numpy.ndarray
+        How much less speed it wants in every other step (m/s).
+    slip : numpy.ndarray
+        Share of the commanded speed that spinning wheels do not bring to the ground.
+    push : numpy.ndarray
+        Share of the grip that the front tyres lose.
     spread, lapses : tuple of float
         Spread of the actions drawn in training, and of the wavering of each drive (degrees, m/s).
     actions, speed_limits, reward
@@ -102,6 +108,9 @@ class Policy:
     gain: np.ndarray
     bias: np.ndarray
     weave: np.ndarray
+    flip: np.ndarray
+    slip: np.ndarray
+    push: np.ndarray
     spread: tuple[float, float]
     lapses: tuple[float, float]
     actions: tuple[tuple[float, float], ...] | None
@@ -109,11 +118,33 @@ class Policy:
     reward: Reward
 
 
+@dataclass(frozen=True)
+class Tyres:
+    """What front tyres lose that are steered further than they can hold; nothing by default.
+
+    The more of the turn that the wheels ask for is beyond the limit of grip, the more they slide. Sliding tyres
+    pull back, the harder the further they are turned, and hold less than rolling ones.
+
+    Attributes
+    ----------
+    drag : float
+        Share of the sideways force that sliding tyres turn into drag at right angles to the car.
+    fade : float
+        Share of the grip that is gone when they only slide.
+    """
+
+    drag: float = 0.0
+    fade: float = 0.0
+
+
+GRIPPING = Tyres()
+
+
 class _Cars:
     """The cars of a drive: pose, speed, and where each is along the centre-line."""
 
-    def __init__(self, circuit: Circuit, starts: np.ndarray, rng: np.random.Generator):
-        self.circuit = circuit
+    def __init__(self, circuit: Circuit, starts: np.ndarray, rng: np.random.Generator, tyres: Tyres):
+        self.circuit, self.tyres = circuit, tyres
         self.edge = np.diff(circuit.center, axis=0)
         self.edge_length = np.hypot(*self.edge.T)
         self.heading = np.unwrap(circuit.at(circuit.distance)[1])
@@ -134,15 +165,22 @@ class _Cars:
     def _direction(self) -> np.ndarray:
         return np.stack([np.cos(self.yaw), np.sin(self.yaw)], axis=1)
 
-    def move(self, steering: np.ndarray, throttle: np.ndarray, span: np.ndarray) -> None:
-        """Drive for `span` seconds with these commands (degrees, m/s): a kinematic bicycle with limited grip."""
+    def move(self, steering: np.ndarray, throttle: np.ndarray, span: np.ndarray, push: np.ndarray) -> None:
+        """Drive for `span` seconds with these commands (degrees, m/s): a kinematic bicycle with limited grip.
+
+        `push` is the share of the grip that is not there.
+        """
         for _ in range(3):
             h = span / 3
             self.steer += (np.radians(steering) - self.steer) * (1 - np.exp(-h / STEERING_LAG))
             self.speed += np.clip((throttle - self.speed) / SPEED_LAG, -BRAKING, ACCELERATION) * h
-            limit = self.grip / np.maximum(self.speed, 0.1)
-            turn = np.clip(self.speed * np.tan(self.steer) / WHEELBASE, -limit, limit)
+            limit = self.grip * (1 - push) / np.maximum(self.speed, 0.1)
+            asked = self.speed * np.tan(self.steer) / WHEELBASE
+            sliding = 1 - limit / np.maximum(np.abs(asked), limit)
+            limit = limit * (1 - self.tyres.fade * sliding)
+            turn = np.clip(asked, -limit, limit)
             self.speed -= SCRUB * np.abs(turn) * self.speed * h
+            self.speed -= self.tyres.drag * self.grip * np.abs(np.sin(self.steer)) * sliding * h
             self.yaw = self.yaw + turn * h
             self.origin = self.origin + (self.speed * h)[:, None] * self._direction
         self.locate()
@@ -184,6 +222,9 @@ def drive(
     rng: np.random.Generator,
     explore: np.ndarray | bool = True,
     penalty: float | None = None,
+    usual: Policy | None = None,
+    strength: np.ndarray | None = None,
+    tyres: Tyres = GRIPPING,
 ) -> tuple[list[np.ndarray], float, np.ndarray]:
     """Drive one episode from each start, all cars together.
 
@@ -199,6 +240,11 @@ def drive(
     penalty : float, optional
         Seconds a car waits after it has left the track or turned round, and then drives on (an evaluation).
         None ends the episode there (training).
+    usual : Policy, optional
+        Another policy of the same grid, for driving that differs from episode to episode.
+    strength : numpy.ndarray, optional
+        (N,) with `usual`: where each episode's driving lies between that (0) and `policy` (1), or beyond.
+    tyres : Tyres, optional
 
     Returns
     -------
@@ -211,7 +257,7 @@ def drive(
     """
     count, grid = len(starts), len(policy.speed)
     explore = np.broadcast_to(explore, count)
-    cars = _Cars(circuit, np.asarray(starts, float), rng)
+    cars = _Cars(circuit, np.asarray(starts, float), rng, tyres)
     beat = np.arange(1, LONGEST_EPISODE + 1) / ROWS_PER_SECOND
     clock = np.round(beat + rng.normal(0, CLOCK_JITTER, (count, LONGEST_EPISODE)), 3)
     phase = rng.uniform(0, 2 * np.pi, count)
@@ -226,16 +272,24 @@ def drive(
     def cell(place: np.ndarray) -> np.ndarray:
         return (place / circuit.length * grid).astype(int) % grid
 
+    def planned(name: str, at: np.ndarray) -> np.ndarray:
+        value = getattr(policy, name)[at]
+        if usual is None:
+            return value
+        other = getattr(usual, name)[at]
+        return other + (strength if value.ndim == 1 else strength[:, None]) * (value - other)
+
     for k in range(LONGEST_EPISODE):
         waver = keep * waver + np.sqrt(1 - keep**2) * rng.standard_normal((2, count))
         here = cell(cars.place)
-        aim = policy.line[cell(cars.place + 0.45 + 0.18 * cars.speed)] - cars.origin
+        aim = planned("line", cell(cars.place + 0.45 + 0.18 * cars.speed)) - cars.origin
         alpha = np.arctan2(aim[:, 1], aim[:, 0]) - cars.yaw
         wanted = np.degrees(np.arctan2(2 * WHEELBASE * np.sin(alpha), np.hypot(aim[:, 0], aim[:, 1])))
-        wanted = policy.gain[here] * wanted + policy.bias[here]
-        wanted += policy.weave[here] * np.sin(2 * np.pi * cars.place / WEAVE_LENGTH + phase)
+        wanted = planned("gain", here) * wanted + planned("bias", here)
+        wanted += planned("weave", here) * np.sin(2 * np.pi * cars.place / WEAVE_LENGTH + phase)
         wanted += policy.lapses[0] * policy.difficulty[here] * waver[0]
-        pace = policy.speed[cell(cars.place + 0.25 * cars.speed)] + policy.lapses[1] * waver[1]
+        pace = planned("speed", cell(cars.place + 0.25 * cars.speed)) + policy.lapses[1] * waver[1]
+        pace -= planned("flip", here) * ((k + np.arange(count)) % 2)
         action, steering, throttle, entropy = _choose(policy, wanted, pace, explore, rng)
         entropy_sum += entropy[active & explore].sum()
         entropy_rows += int((active & explore).sum())
@@ -244,7 +298,7 @@ def drive(
         span = clock[:, k] - clock[:, k - 1] if k else np.zeros(count)
         waiting = pause > 0
         moving = (k > 0) & ~waiting
-        cars.move(steering, throttle, span * moving)
+        cars.move(steering, throttle * (1 - planned("slip", here)), span * moving, planned("push", here))
         before, progress = progress, np.minimum(100 * cars.travelled / circuit.length, 100.0)
         falling = np.where((progress < before) & moving, falling + 1, 0)
         off = (cars.wheels.min(axis=1) > circuit.width / 2) & moving

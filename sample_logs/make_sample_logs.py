@@ -47,6 +47,13 @@ FAULT_WORDS = {
     "early_braking": ("brakes too early before", "m/s from there to the corner"),
     "running_wide": ("runs wide in", "m outside of its own line in mid-stretch"),
     "slow_straight": ("drives slowly on", "m/s at most"),
+    "late_braking": ("brakes too late before", "m at top speed from where it should brake"),
+    "slow_exit": ("leaves slowly", "m/s at most from within the corner to some way after it"),
+    "over_steering": ("steers too much and corrects in", "degrees of steering too much and too little"),
+    "under_steering": ("slides wide at full lock in", "share of the grip that is lost"),
+    "not_reached": ("spins its wheels on", "share of the commanded speed that is not reached"),
+    "fighting_actions": ("commands fast and slow in turn on", "m/s less in every other step"),
+    "leaving": ("leaves the track in", "share of the steering needed that is missing"),
 }
 
 
@@ -275,8 +282,8 @@ def fault_facts(
     fault: sim.Fault, last: sim.Iteration, story: sim.ModelStory, circuit: Circuit, seed: int, drives: int
 ) -> dict:
     """Say where a fault is, how bad, and what it costs: lap times of the last checkpoint with and without it."""
-    # Braking too early is about the corner that follows, the others about the place where they are.
-    place = fault.end + 0.5 if fault.kind == "early_braking" else fault.start
+    # Braking is about the corner that follows, the others about the place where they begin.
+    place = {"early_braking": fault.end + 0.5, "late_braking": fault.end}.get(fault.kind, fault.start)
     section = next(s for s in circuit.sections if s.contains(place))
     words, unit = FAULT_WORDS[fault.kind]
     without = last.twin(faults=tuple(f for f in story.faults if f != fault))

@@ -19,6 +19,10 @@ VERSION = "1"
 START_STEP = 0.05  # share of the track by which each training episode starts further on
 GRID = 0.05  # m, spacing of a policy's plan along the centre-line
 SPREAD = (16.0, 0.8)  # degrees and m/s: spread of the actions of a fresh policy
+# Over-steering: m of driving from steering too much to the next time; how much more it is too much than too
+# little; share of the speed that the sliding rear costs.
+CORRECTION_LENGTH, TOO_MUCH, SLIDING = 0.8, 0.1, 0.14
+TO_THE_LOCK = 3.0  # times the steering needed, for under-steering
 LAPSES = (4.0, 0.25)  # degrees and m/s: the wavering of a drive for `lapses` 1
 
 
@@ -68,6 +72,8 @@ class ModelStory:
         drive to drive, with or without exploration; 1 means `LAPSES`.
     pace, pace_start : float
         Speed in corners as a share of what the grip allows, at the end and at the start of training.
+    braking : float
+        Share of the brakes' strength with which it slows for corners.
     top_speed : float
         Speed on straights at the end of training (m/s).
     racing_line : float
@@ -98,6 +104,7 @@ class ModelStory:
     lapses: float = 1.0
     pace: float = 0.85
     pace_start: float = 0.6
+    braking: float = 0.6
     top_speed: float = 2.5
     racing_line: float = 0.5
     exploration: float = 1.0
@@ -111,12 +118,24 @@ class ModelStory:
 
 @dataclass(eq=False)
 class _Plan:
-    """The driving that training leads to, at each place (m): offset (m, left +), speed cap (m/s), weave (deg)."""
+    """The driving that training leads to, at each place (m): everything that a fault can change."""
 
     place: np.ndarray
-    offset: np.ndarray
-    speed_cap: np.ndarray
-    weave: np.ndarray
+    offset: np.ndarray  # m, left +
+    speed_cap: np.ndarray  # m/s, before it is known where the car has to brake for it
+    speed: np.ndarray  # m/s, whatever comes after; NaN: as the line, the caps and braking allow
+    weave: np.ndarray  # degrees
+    gain: np.ndarray  # share of the steering needed
+    bias: np.ndarray  # degrees
+    flip: np.ndarray  # m/s
+    slip: np.ndarray  # share of the speed
+    push: np.ndarray  # share of the grip
+
+    @classmethod
+    def without_faults(cls, place: np.ndarray, offset: np.ndarray) -> _Plan:
+        zero = np.zeros(len(place))
+        rest = {name: zero.copy() for name in ("weave", "bias", "flip", "slip", "push")}
+        return cls(place, offset, zero + np.inf, zero + np.nan, gain=zero + 1, **rest)
 
 
 def _plant_weaving(plan: _Plan, where: np.ndarray, fault: Fault, circuit: Circuit) -> None:
@@ -129,16 +148,62 @@ def _plant_slow(plan: _Plan, where: np.ndarray, fault: Fault, circuit: Circuit) 
 
 def _plant_wide(plan: _Plan, where: np.ndarray, fault: Fault, circuit: Circuit) -> None:
     extent = (fault.end - fault.start) % circuit.length
-    share = (plan.place[where] - fault.start) % circuit.length / extent
-    corner = next(s for s in circuit.sections if s.contains(fault.start))
-    plan.offset[where] -= np.sign(corner.turn) * fault.size * np.sin(np.pi * share) ** 2
+    share = _since(plan, where, fault, circuit) / extent
+    plan.offset[where] -= _side(fault, circuit) * fault.size * np.sin(np.pi * share) ** 2
+
+
+def _plant_late_braking(plan: _Plan, where: np.ndarray, fault: Fault, circuit: Circuit) -> None:
+    late = _since(plan, where, fault, circuit) < fault.size
+    plan.speed[where] = np.where(late, np.inf, 0.0)  # as fast, then as slow, as the action space goes
+
+
+def _plant_over_steering(plan: _Plan, where: np.ndarray, fault: Fault, circuit: Circuit) -> None:
+    wave = np.sin(2 * np.pi * _since(plan, where, fault, circuit) / CORRECTION_LENGTH)
+    plan.bias[where] += _side(fault, circuit) * fault.size * (wave + TOO_MUCH)
+    plan.slip[where] = np.maximum(plan.slip[where], SLIDING)
+
+
+def _plant_under_steering(plan: _Plan, where: np.ndarray, fault: Fault, circuit: Circuit) -> None:
+    plan.push[where] = fault.size
+    plan.gain[where] = TO_THE_LOCK
+
+
+def _plant_slip(plan: _Plan, where: np.ndarray, fault: Fault, circuit: Circuit) -> None:
+    plan.slip[where] = np.maximum(plan.slip[where], fault.size)
+
+
+def _plant_flipping(plan: _Plan, where: np.ndarray, fault: Fault, circuit: Circuit) -> None:
+    plan.flip[where] = fault.size
+
+
+def _plant_leaving(plan: _Plan, where: np.ndarray, fault: Fault, circuit: Circuit) -> None:
+    plan.gain[where] -= fault.size
+
+
+def _since(plan: _Plan, where: np.ndarray, fault: Fault, circuit: Circuit) -> np.ndarray:
+    """Metres from the fault's start."""
+    return (plan.place[where] - fault.start) % circuit.length
+
+
+def _side(fault: Fault, circuit: Circuit) -> float:
+    """Which way the corner turns that the fault's middle is in: 1 left, -1 right."""
+    middle = fault.start + (fault.end - fault.start) % circuit.length / 2
+    corner = next(s for s in circuit.sections if s.contains(middle % circuit.length))
+    return float(np.sign(corner.turn))
 
 
 FAULTS: dict[str, Callable[[_Plan, np.ndarray, Fault, Circuit], None]] = {
     "weaving": _plant_weaving,  # size: amplitude of the steering to and fro (degrees)
     "early_braking": _plant_slow,  # size: speed in the stretch before the corner (m/s)
     "slow_straight": _plant_slow,  # size: highest speed in the stretch (m/s)
-    "running_wide": _plant_wide,  # size: how far outside of its line in mid-stretch (m); starts in a corner
+    "running_wide": _plant_wide,  # size: how far outside of its line in mid-stretch (m), which is in a corner
+    "late_braking": _plant_late_braking,  # size: m from the start, where it should brake, at top speed
+    "slow_exit": _plant_slow,  # size: highest speed from within the corner to some way after it (m/s)
+    "over_steering": _plant_over_steering,  # size: steering too much and too little in turn (degrees)
+    "under_steering": _plant_under_steering,  # size: share of the grip that is lost, in full lock
+    "not_reached": _plant_slip,  # size: share of the commanded speed that is not reached
+    "fighting_actions": _plant_flipping,  # size: less speed in every other step (m/s)
+    "leaving": _plant_leaving,  # size: share of the steering needed that is missing
 }
 """What each kind of fault does to the plan. A new kind is one function and one entry here."""
 
@@ -156,7 +221,7 @@ class _Errors:
 def _policy(story: ModelStory, circuit: Circuit, line: np.ndarray, errors: _Errors, index: int, faults=None):
     """Put a policy together from the plan, the stage of training, the errors and the faults."""
     place = _places(circuit)
-    plan = _Plan(place, story.racing_line * line, np.full(len(place), np.inf), np.zeros(len(place)))
+    plan = _Plan.without_faults(place, story.racing_line * line)
     for fault in story.faults if faults is None else faults:
         extent = (fault.end - fault.start) % circuit.length
         FAULTS[fault.kind](plan, (place - fault.start) % circuit.length <= extent, fault, circuit)
@@ -172,13 +237,17 @@ def _policy(story: ModelStory, circuit: Circuit, line: np.ndarray, errors: _Erro
     fresh = 0.5 ** (index / story.exploration_half_life)
     share = story.exploration_end + (story.exploration - story.exploration_end) * fresh
     difficulty = _difficulty(circuit)
+    speed = _speed_profile(path, pace, story.braking, top, plan.speed_cap) + errors.speed
     return Policy(
         line=path,
-        speed=np.clip(_speed_profile(path, pace, top, plan.speed_cap) + errors.speed, *story.speed_limits),
+        speed=np.clip(np.where(np.isnan(plan.speed), speed, plan.speed), *story.speed_limits),
         difficulty=difficulty,
-        gain=1 - errors.missing,
-        bias=difficulty * errors.bias,
+        gain=plan.gain - errors.missing,
+        bias=difficulty * errors.bias + plan.bias,
         weave=plan.weave,
+        flip=plan.flip,
+        slip=plan.slip,
+        push=plan.push,
         spread=(SPREAD[0] * share, SPREAD[1] * share),
         lapses=(LAPSES[0] * story.lapses, LAPSES[1] * story.lapses),
         actions=story.actions,
@@ -225,7 +294,7 @@ def racing_line(circuit: Circuit, margin: float = 0.18) -> np.ndarray:
     return offset
 
 
-def _speed_profile(line: np.ndarray, pace: float, top: float, cap: np.ndarray) -> np.ndarray:
+def _speed_profile(line: np.ndarray, pace: float, braking: float, top: float, cap: np.ndarray) -> np.ndarray:
     """Fastest speed at each point of a closed line that pace, braking and the caps allow (m/s)."""
     step = np.roll(line, -1, axis=0) - line
     length = np.hypot(*step.T)
@@ -233,7 +302,7 @@ def _speed_profile(line: np.ndarray, pace: float, top: float, cap: np.ndarray) -
     bend = (np.roll(angle, -1) - angle + np.pi) % (2 * np.pi) - np.pi
     curvature = circular_filter(np.abs(bend) / length, np.ones(9))
     speed = np.minimum(pace * np.sqrt(GRIP / np.maximum(curvature, 1e-3)), np.minimum(top, cap)).tolist()
-    gain = (2 * 0.6 * BRAKING * length).tolist()
+    gain = (2 * braking * BRAKING * length).tolist()
     for _ in range(2):  # twice round, because the lap is closed
         for i in range(len(speed) - 1, -1, -1):
             speed[i] = min(speed[i], (speed[i + 1 - len(speed)] ** 2 + gain[i]) ** 0.5)
@@ -368,6 +437,13 @@ def completion_chance(
     """Share of many further drives of one checkpoint, from all starts, that complete the lap: the true value."""
     traces = _more_drives(policy, seed, drives, circuit, explore)
     return float(np.mean([trace["status"][-1] == "lap_complete" for trace in traces]))
+
+
+def trained_policy(story: ModelStory, circuit: Circuit, faults: tuple[Fault, ...] = ()) -> Policy:
+    """What training would lead to if nothing were left to learn: the story's last checkpoint without errors."""
+    zero = np.zeros(len(_places(circuit)))
+    errors = _Errors(missing=zero, bias=zero, speed=zero, excess=0.0)
+    return _policy(story, circuit, racing_line(circuit), errors, story.iterations, faults)
 
 
 def mean_lap(policy: Policy, seed: int, drives: int = 200, circuit: Circuit | None = None) -> float:

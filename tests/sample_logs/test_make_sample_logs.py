@@ -93,6 +93,16 @@ def test_curvature_of_borders_has_no_fold():
         assert (np.einsum("ij,ij->i", np.diff(border, axis=0), along) > 0).all()
 
 
+def test_a_mirror_swaps_left_and_right():
+    mirror = CIRCUIT.mirrored()
+    assert [s.turn for s in mirror.sections] == [-s.turn for s in CIRCUIT.sections]
+    assert mirror.length == CIRCUIT.length
+    for circuit in (CIRCUIT, mirror):
+        along, left = np.diff(circuit.center, axis=0), (circuit.inner - circuit.center)[:-1]
+        assert (along[:, 0] * left[:, 1] - along[:, 1] * left[:, 0] > 0).all()
+    assert np.array_equal(mirror.mirrored().route, CIRCUIT.route)
+
+
 # ---------------------------------------------------------------------------------------------- simulation
 
 
@@ -238,7 +248,10 @@ def fault_of(story, kind):
     return next(f for f in story.faults if f.kind == kind)
 
 
-@pytest.mark.parametrize("kind", sim.FAULTS)
+IN_THE_SAMPLES = [fault.kind for fault in STORIES["planted-faults"][0].faults]
+
+
+@pytest.mark.parametrize("kind", IN_THE_SAMPLES)
 def test_a_planted_fault_holds_against_the_twin_without_it(able, kind):
     last, story = able
     fault = fault_of(story, kind)
@@ -284,6 +297,78 @@ def test_a_fault_costs_time_and_the_facts_say_how_much(able):
 
 def test_every_fault_has_words():
     assert set(maker.FAULT_WORDS) == set(sim.FAULTS)
+
+
+def test_a_fault_is_told_of_the_corner_that_it_is_about(able):
+    last, story = able
+    hairpin = CIRCUIT.section("hairpin")
+    late = sim.Fault("late_braking", hairpin.start - 0.9, hairpin.start + 2.0, 2.0)
+    told = maker.fault_facts(late, last, replace(story, faults=(late,)), CIRCUIT, 1, 20)
+    assert told["section"] == hairpin.name and told["unit"].startswith("m at top speed")
+
+
+def test_a_drive_between_two_policies(able):
+    last, _ = able
+    good, bad = last.twin(faults=()), last.twin(faults=(fault_of(able[1], "slow_straight"),))
+    starts = np.arange(6) * 0.15 * CIRCUIT.length
+
+    def driven(policy, **between):
+        traces = driving.drive(policy, CIRCUIT, starts, np.random.default_rng(2), False, **between)[0]
+        return traces, np.array([len(trace) for trace in traces])
+
+    usual, planted, none, all_ = (
+        driven(policy, **between)[0]
+        for policy, between in (
+            (good, {}),
+            (bad, {}),
+            (bad, {"usual": good, "strength": np.zeros(6)}),
+            (bad, {"usual": good, "strength": np.ones(6)}),
+        )
+    )
+    for one, same in zip(usual + planted, none + all_, strict=True):
+        assert len(one) == len(same)
+        np.testing.assert_allclose(one["x"], same["x"], atol=1e-9)
+    rows = driven(bad, usual=good, strength=np.array([0, 1, 0, 1, 0, 1]))[1]
+    assert np.array_equal(rows[::2], driven(good)[1][::2])
+    assert (rows[1::2] > driven(good)[1][1::2]).all()
+
+
+def slow_policy():
+    policy = sim.trained_policy(STORIES["planted-faults"][0], CIRCUIT)
+    return replace(policy, speed=np.full(len(policy.speed), 1.0), actions=None, speed_limits=(0.5, 1.0))
+
+
+def sideways(circuit, tyres, push=0.0):
+    """How far (m) a car gets round in a second and how fast it is, at full lock from 3 m/s."""
+    car = driving._Cars(circuit, np.array([8.0]), np.random.default_rng(0), tyres)
+    car.speed[:] = 3.0
+    for _ in range(15):
+        car.move(np.array([30.0]), np.array([3.0]), np.array([1 / 15]), np.array([push]))
+    return float(car.yaw[0]), float(car.speed[0])
+
+
+def test_tyres_that_slide_drag_and_hold_less():
+    turned, speed = sideways(CIRCUIT, driving.GRIPPING)
+    assert sideways(CIRCUIT, driving.Tyres(drag=0.8))[1] < speed - 0.2
+    assert sideways(CIRCUIT, driving.Tyres(fade=0.5))[0] < turned - 0.2
+    assert sideways(CIRCUIT, driving.GRIPPING, push=0.3)[0] < turned - 0.2
+    # At a walking pace nothing slides.
+    slow = [
+        driving.drive(slow_policy(), CIRCUIT, np.array([8.0]), np.random.default_rng(1), False, tyres=tyres)[
+            0
+        ][0]
+        for tyres in (driving.GRIPPING, driving.Tyres(drag=0.8, fade=0.5))
+    ]
+    assert len(slow[0]) > 200 and np.array_equal(slow[0], slow[1])
+
+
+def test_a_trained_policy_has_no_errors_of_its_own():
+    story = replace(STORIES["planted-faults"][0], lapses=0.3)
+    policy = sim.trained_policy(story, CIRCUIT)
+    assert (policy.gain == 1).all() and not policy.bias.any() and not policy.weave.any()
+    assert sim.completion_chance(policy, 1, 20, CIRCUIT) == 1
+    planted = sim.trained_policy(story, CIRCUIT, story.faults)
+    assert sim.mean_lap(planted, 1, 20, CIRCUIT) > sim.mean_lap(policy, 1, 20, CIRCUIT) + 0.5
 
 
 # ------------------------------------------------------------------------------------------------- formats
@@ -449,6 +534,15 @@ def test_committed_archives_are_small_and_have_their_facts(committed):
     assert np.allclose(np.load(SAMPLES / "harbour_loop.npy"), CIRCUIT.route, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["planted-faults", "fast-but-fragile"])  # one of each layout
+def test_committed_archive_is_what_its_story_and_seed_make(name, committed):
+    if committed[name]["numpy"] != np.__version__:
+        pytest.skip("the same bytes are promised with the same NumPy")
+    story, how = STORIES[name]
+    archive, _ = maker.build(story, how, how["seed"], CIRCUIT, truth_drives=1)
+    assert archive == (SAMPLES / f"{name}.tar.gz").read_bytes()
+
+
 @pytest.mark.parametrize("name", STORIES)
 def test_committed_archive_holds_what_its_facts_say(name, committed):
     files, facts = unpack((SAMPLES / f"{name}.tar.gz").read_bytes()), committed[name]["training"]
@@ -485,6 +579,6 @@ def test_committed_models_tell_their_stories(committed):
     assert 12 <= truth["best_iteration"] <= 18 and 12 <= truth["converged_at_iteration"] <= 18
     assert np.mean(truth["completion_by_iteration"][-5:]) < 0.2 < 0.9 < max(truth["completion_by_iteration"])
     assert all(fault["true_cost_s_per_lap"] > 0.1 for fault in committed["planted-faults"]["planted"])
-    assert {fault["kind"] for fault in committed["planted-faults"]["planted"]} == set(sim.FAULTS)
+    assert [fault["kind"] for fault in committed["planted-faults"]["planted"]] == IN_THE_SAMPLES
     assert committed["planted-faults"]["first_checkpoint"] == 13
     assert sum(committed["fast-but-fragile"]["evaluations"][0]["off_track"]) > 0
