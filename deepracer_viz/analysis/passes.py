@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from deepracer_viz.analysis.driving import NOT_DRIVING
+from deepracer_viz.analysis.driving.traces import NOT_DRIVING
 from deepracer_viz.track import Track
 
 _FARTHEST = 10_000.0  # m: no track reaches there, a damaged number may

@@ -1,0 +1,158 @@
+"""Places at which episodes end before their lap is complete."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepracer_viz.analysis.driving.comparison import RESAMPLES, Comparison
+from deepracer_viz.analysis.driving.stretch import WHERE, Claim, Price, Stretch
+
+NO_FAILURE = ("", "lap_complete", "in_progress", "unknown", "prepare", "pause", "park")
+"""End statuses of drives that did not fail where they ended, or of which nobody knows."""
+
+WITHIN = 1.5
+"""Metres of centre-line that are one place: about as far as a car slides before it has left the track."""
+
+LEAST_SHARE = 0.05
+"""Share of the drives that end at a place, of those that come there, from which on it is told ..."""
+
+MORE_OFTEN = 3.0
+"""... if that is also this many times what it is elsewhere on as many metres."""
+
+LEAST_ENDED = 3
+"""Drives that must have ended at a place: fewer are accidents."""
+
+MOST_PLACES = 3
+"""Places told at most: beyond that it is the driving as a whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ending:
+    """A place at which episodes end, with S samples of the drives; sample 0 is the drives themselves.
+
+    Attributes
+    ----------
+    cells : numpy.ndarray
+        Cells of the place, in driving order.
+    middle : int
+        Cell in which the middle one of these episodes ended.
+    passes, ended : int
+        Drives that came there, and those that ended there.
+    elsewhere : float
+        Share of the drives that end on as many metres elsewhere.
+    completion : float
+        Share of the drives that come round, from anywhere on the track: the product of the shares that pass each
+        cell.
+    gain : numpy.ndarray
+        Shape (S,): by how much that would grow if no drive ended at this place.
+    seconds : numpy.ndarray
+        Shape (S,): seconds that the drives which ended there took, per complete lap. NaN without a complete lap.
+    """
+
+    cells: np.ndarray
+    middle: int
+    passes: int
+    ended: int
+    elsewhere: float
+    completion: float
+    gain: np.ndarray
+    seconds: np.ndarray
+
+
+def episode_ends_here(comparison: Comparison, stretches: list[Stretch]) -> Iterator[Claim]:
+    """A place at which far more drives end than elsewhere, whether it is slow or not.
+
+    Its seconds per lap are what the drives that ended there took, shared out among the complete laps.
+    """
+    for ending in endings(comparison):
+        section = str(comparison.traces.section[ending.middle])
+        share = ending.ended / ending.passes
+        yield Claim(
+            "episode ends here",
+            section,
+            ending.cells,
+            1.0,
+            f"In {section or 'a place'} ({WHERE}) {ending.ended} of {ending.passes} drives that come there end "
+            f"({100 * share:.0f} %; elsewhere {100 * ending.elsewhere:.1f} % on as many metres). Without that about "
+            f"{100 * (ending.completion + ending.gain[0]):.0f} % of the drives would come round instead of "
+            f"{100 * ending.completion:.0f} %.",
+            "Make finishing worth more than speed here: take reward away near the border and for high speed where "
+            "these waypoints are ahead, and see that an action slow enough for them exists.",
+            price=Price(ending.seconds, ending.gain, share, ending.passes),
+        )
+
+
+def endings(comparison: Comparison) -> Iterator[Ending]:
+    """Find the places at which episodes end far more often than elsewhere, the worst first.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        All of its `drives` are looked at, laps or not.
+
+    Yields
+    ------
+    Ending
+    """
+    drives, place, track = comparison.drives, comparison.traces.place, comparison.track
+    failed = ~drives["end_status"].isin(NO_FAILURE).to_numpy()
+    begins, ends = drives["begins"].to_numpy(), drives["ends"].to_numpy()
+    count, cells = len(drives), len(place) - 1
+    end_at = ends % place[-1] if track.closed else np.clip(ends, 0, place[-1] - 1e-9)
+    end_cell = np.clip(np.searchsorted(place, end_at, "right") - 1, 0, cells - 1)
+    ended = np.zeros((count, cells), dtype=np.float32)
+    ended[np.flatnonzero(failed), end_cell[failed]] = 1
+    if track.closed:
+        rounds = (np.floor((at[:, None] - place[:-1]) / place[-1]) for at in (ends, begins))
+        came = np.subtract(*rounds).astype(np.float32)
+    else:
+        came = ((begins[:, None] < place[:-1]) & (place[:-1] <= ends[:, None])).astype(np.float32)
+    first = np.searchsorted(place, begins % place[-1] if track.closed else begins, "right") - 1
+    came[np.arange(count), np.clip(first, 0, cells - 1)] += 1
+
+    weights = np.ones((RESAMPLES + 1, count), dtype=np.float32)
+    weights[1:] = np.random.default_rng(1).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    laps = weights @ drives["complete"].to_numpy(np.float32)
+    lost = weights @ ended
+    survive = 1 - np.minimum(lost / np.maximum(weights @ came, 1), 1)
+    length = comparison.length
+    reach = max(1, round(WITHIN / float(np.median(length))))
+    free = np.ones(cells, dtype=bool)
+    passes, ended_here = came.sum(axis=0), ended.sum(axis=0)
+    for _ in range(MOST_PLACES):
+        windows = np.arange(cells)[:, None] + np.arange(reach)
+        windows = windows % cells if track.closed else windows[windows[:, -1] < cells]
+        sums = np.where(free[windows].all(axis=1), ended_here[windows].sum(axis=1), 0)
+        if not sums.max(initial=0) >= LEAST_ENDED:
+            return
+        best = np.flatnonzero(sums == sums.max())
+        window = windows[best[len(best) // 2]]  # the middle one of equally good ones
+        inside = np.isin(np.arange(cells), window)
+        free &= ~inside
+        here = 1 - survive[:, window].prod(axis=1)
+        metres = (passes * length)[free].sum()
+        elsewhere = ended_here[free].sum() / max(metres, 1e-9) * WITHIN
+        if here[0] < max(LEAST_SHARE, MORE_OFTEN * elsewhere):
+            continue
+        where = window[np.flatnonzero(ended_here[window])]
+        middle = window[np.searchsorted(np.cumsum(ended_here[window]), sums.max() / 2)]
+        span = np.isin(window, where)
+        among = window[np.argmax(span) : len(span) - np.argmax(span[::-1])]
+        completion = survive.prod(axis=1)
+        others = np.where(inside, 1, survive).prod(axis=1)
+        here_ended = ended[:, window].sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            seconds = np.where(
+                laps > 0, weights @ (here_ended * np.nan_to_num(drives["driven_time"])) / laps, np.nan
+            )
+        yield Ending(
+            cells=among,
+            middle=int(middle),
+            passes=round(sums.max() / max(here[0], 1e-9)),
+            ended=int(sums.max()),
+            elsewhere=float(elsewhere),
+            completion=float(completion[0]),
+            gain=others - completion,
+            seconds=seconds,
+        )

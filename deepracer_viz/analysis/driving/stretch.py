@@ -1,0 +1,249 @@
+"""A slow stretch of the track as the detectors look at it, and what they claim about it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from deepracer_viz.analysis.driving.comparison import Comparison, runs
+
+_ENTRY = 3.0  # m before a stretch in which speed was carried into it
+_TURN_IN = 1.0  # m before a corner that count as the way into it
+
+
+WHERE, PASSES, SPEEDS = "{where}", "{passes}", "{speeds}"
+"""Stand in a claim's evidence for the words of the stretch that it is told of in the end."""
+
+
+@dataclass(frozen=True, eq=False)
+class Price:
+    """What a claim costs, where that is not the time lost in its cells.
+
+    Attributes
+    ----------
+    seconds, gain : numpy.ndarray
+        Shape (S,): seconds per lap, and share of drives that would complete their lap besides, in each sample.
+    share : float
+        Share of the drives that show it.
+    drives : int
+        How many drives that is of.
+    """
+
+    seconds: np.ndarray
+    gain: np.ndarray
+    share: float
+    drives: int
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """That a slow stretch is of one kind.
+
+    Attributes
+    ----------
+    kind, section : str
+        What it is, and the section that a racer would name.
+    cells : numpy.ndarray
+        Where, in driving order.
+    strength : float
+        How many times the threshold of its kind the sign of it reaches; 1 for kinds told by the shape alone.
+    evidence, advice : str
+        A sentence each. The evidence may hold `WHERE`, `PASSES` and `SPEEDS`.
+    seen : bool
+        Whether a sign of its own shows it; else it is told from where and how the pace is low.
+    price : Price, optional
+        None: the time that is lost in the cells.
+    """
+
+    kind: str
+    section: str
+    cells: np.ndarray
+    strength: float
+    evidence: str
+    advice: str
+    seen: bool = True
+    price: Price | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """Cells in driving order in which a model is slower than it could be.
+
+    Attributes
+    ----------
+    comparison : Comparison
+    cells : numpy.ndarray
+    """
+
+    comparison: Comparison
+    cells: np.ndarray
+
+    @cached_property
+    def seconds(self) -> np.ndarray:
+        """Seconds of each drive that drove it whole."""
+        seconds = self.comparison.seconds[:, self.cells].sum(axis=1)
+        return seconds[np.isfinite(seconds)]
+
+    @cached_property
+    def share(self) -> np.ndarray:
+        """Per cell: its share of the time that is lost here."""
+        lost = np.maximum(self.comparison.lost[0, self.cells], 0)
+        return lost / max(lost.sum(), 1e-9)
+
+    @cached_property
+    def pace(self) -> np.ndarray:
+        """Per cell: usual pace (m/s of centre-line)."""
+        return self.comparison.pace(self.comparison.usual[0])[self.cells]
+
+    @cached_property
+    def possible(self) -> np.ndarray:
+        """Per cell: pace that the model could have (m/s of centre-line)."""
+        return self.comparison.pace(self.comparison.possible)[self.cells]
+
+    @cached_property
+    def centre(self) -> int:
+        """Cell by which half of the lost time is lost."""
+        half = np.searchsorted(np.cumsum(self.share), 0.5)
+        return int(self.cells[min(half, len(self.cells) - 1)])
+
+    @property
+    def section(self) -> str:
+        """Section in which the middle of the lost time is."""
+        return str(self.comparison.traces.section[self.centre])
+
+    @property
+    def corner(self) -> str:
+        """The corner in which most of the lost time is; "" where most of it is on straights."""
+        inside = self.comparison.corner[self.cells]
+        if self.share @ inside < 0.5:
+            return ""
+        names = self.comparison.traces.section[self.cells]
+        return str(max(set(names[inside]), key=lambda name: self.share @ (names == name)))
+
+    @property
+    def with_corner(self) -> np.ndarray:
+        """Its cells, and all of the corner in which most of the time is lost."""
+        return self.comparison.in_order(np.append(self.comparison.cells_of(self.corner), self.cells))
+
+    @property
+    def with_entry(self) -> np.ndarray:
+        """Its cells, and those before it in which the car comes in too fast."""
+        return np.append(self.carried_in, self.cells)
+
+    def driven(self, cells: np.ndarray) -> tuple[float, float | None]:
+        """Mean metres driven in some cells by all drives, and by the fast ones (None where none drove them whole)."""
+        metres = self.comparison.traces.metres[:, cells].sum(axis=1)
+        fast = metres[self.comparison.fast]
+        fast = fast[np.isfinite(fast)]
+        return float(np.nanmean(metres)), float(fast.mean()) if len(fast) else None
+
+    @property
+    def in_corner(self) -> bool:
+        """Whether that section is a corner."""
+        return bool(self.comparison.corner[self.centre])
+
+    @property
+    def along_section(self) -> float:
+        """How far into its section the middle of the lost time is, 0 to 1."""
+        cells = self.comparison.cells_of(self.section)
+        return float((np.flatnonzero(cells == self.centre)[0] + 0.5) / len(cells))
+
+    def neighbour(self, step: int) -> str:
+        """Name of the corner next to its section, after it (1) or before it (-1); "" where there is none."""
+        sections = self.comparison.track.sections
+        found = np.flatnonzero(sections["section"] == self.section)
+        if not len(found):
+            return ""
+        at = int(found[0]) + step
+        if self.comparison.track.closed:
+            at %= len(sections)
+        if not 0 <= at < len(sections) or sections["kind"].iloc[at] != "corner":
+            return ""
+        return str(sections["section"].iloc[at])
+
+    @cached_property
+    def carried_in(self) -> np.ndarray:
+        """Cells right before it in which the usual pace is above the possible one, in driving order."""
+        comparison = self.comparison
+        reach = comparison.window(_ENTRY)
+        before = np.arange(self.cells[0] - reach, self.cells[0])
+        before = before % len(comparison.length) if comparison.track.closed else before[before >= 0]
+        faster = runs(comparison.lost[0, before] < 0)
+        return before[faster[0][0] :] if faster else before[:0]
+
+    @cached_property
+    def entry(self) -> float:
+        """Highest usual pace on the way into its corner, as a share of the possible pace there; NaN without one.
+
+        The way in is the last metre before the corner and its first third.
+        """
+        comparison = self.comparison
+        if not self.corner:
+            return np.nan
+        cells = comparison.cells_of(self.corner)
+        reach = comparison.window(_TURN_IN)
+        first = np.arange(cells[0] - reach, cells[0] + len(cells) // 3 + 1)
+        first = first % len(comparison.length) if comparison.track.closed else first[first >= 0]
+        pace, possible = (comparison.pace(s)[first] for s in (comparison.usual[0], comparison.possible))
+        return float(np.nanmax(pace / possible)) if np.isfinite(pace).any() else np.nan
+
+    @cached_property
+    def catches_up(self) -> bool:
+        """Whether it ends because the car gains speed; else because it is no longer possible to be faster."""
+        lowest = int(np.argmin(self.pace / self.possible))
+        gained = np.log(self.pace[-1] / self.pace[lowest])
+        return bool(gained >= np.log(self.possible[lowest] / self.possible[-1]))
+
+    def falls_in(self, section: str) -> float:
+        """By which share the usual pace falls in the second half of a section, within the stretch."""
+        cells = self.comparison.cells_of(section)
+        pace = self.pace[np.isin(self.cells, cells[len(cells) // 2 :])]
+        return float(1 - pace.min() / pace[: pace.argmin() + 1].max()) if len(pace) else 0.0
+
+    @cached_property
+    def by_line(self) -> float:
+        """Share of the lost time that the line alone costs."""
+        comparison, cells = self.comparison, self.cells
+        return float(comparison.lost_by_line[0, cells].sum() / max(comparison.lost[0, cells].sum(), 1e-9))
+
+    def here(self, sign: np.ndarray) -> float:
+        """Mean of a value per cell over the stretch, where time is lost."""
+        return float(np.nan_to_num(sign[self.cells]) @ self.share)
+
+    def elsewhere(self, sign: np.ndarray, among: np.ndarray) -> float:
+        """Median of a value per cell over other cells among the given ones (a mask); NaN where there are none."""
+        other = among & np.isfinite(sign)
+        other[self.cells] = False
+        return float(np.median(sign[other])) if other.any() else np.nan
+
+    @property
+    def waypoints(self) -> tuple[int, int]:
+        """First and last waypoint; the first is the larger one where it crosses the start line."""
+        place, track = self.comparison.traces.place, self.comparison.track
+        ends = place[self.cells[0]], place[self.cells[-1] + 1]
+        return tuple(int(np.nanargmin(np.abs(self._distance(track) - end))) for end in ends)
+
+    @staticmethod
+    def _distance(track) -> np.ndarray:
+        return np.where(np.isnan(track.center[:, 0]), np.nan, track.distance)
+
+    def fill_in(self, evidence: str) -> str:
+        """The evidence of a claim, with the words of this stretch."""
+        first, last = self.waypoints
+        passes = f"{len(self.seconds)} {'laps' if self.comparison.laps else 'passes (too few complete laps)'}"
+        return evidence.format(
+            where=f"waypoints {first}-{last}", passes=passes, speeds=f"{passes} {self.speeds}"
+        )
+
+    @property
+    def speeds(self) -> str:
+        """In words: the mean speed of all, and of the fast ones, and what is possible."""
+        comparison = self.comparison
+        metres = comparison.length[self.cells].sum()
+        fast = comparison.seconds[comparison.fast][:, self.cells].sum(axis=1)
+        fast = fast[np.isfinite(fast)]
+        possible = comparison.possible[self.cells].sum()
+        text = f"average {metres / comparison.usual[0, self.cells].sum():.2f} m/s"
+        if len(fast):
+            text += f", the {len(fast)} fastest {metres / fast.mean():.2f} m/s"
+        return f"{text}, and {metres / possible:.2f} m/s is possible with what this model reaches elsewhere"
