@@ -1,28 +1,59 @@
 """The section on the question where the car drives inefficiently."""
 
+import pandas as pd
 import streamlit as st
 
 from deepracer_viz import Drives
-from deepracer_viz.analysis.driving import driving_profile, driving_verdict, find_inefficiencies
-from deepracer_viz.analysis.words import counted
+from deepracer_viz.analysis.driving import (
+    best_possible_lap,
+    driving_profile,
+    driving_verdict,
+    find_inefficiencies,
+    section_times,
+    time_account,
+    time_delta,
+)
+from deepracer_viz.analysis.driving.timing import (
+    LEAST_LAPS,
+    STANDING,
+    TimeAccount,
+    driven_lines,
+    fast_and_typical,
+)
+from deepracer_viz.analysis.driving.traces import Traces, lay_along
+from deepracer_viz.analysis.words import counted, listed
 from deepracer_viz.charts.driving import driving_profile_chart
+from deepracer_viz.charts.theme import FAST, MODELS, NEUTRAL
+from deepracer_viz.charts.timing import driven_lines_chart, time_account_chart, time_delta_chart
 from deepracer_viz.page.checkpoints import EVERY_CHECKPOINT, clear_pickers
 from deepracer_viz.page.text import plain
 from deepracer_viz.page.widgets import switch
+from deepracer_viz.track import Track
+
+WHOLE_TRACK = "Whole track"
+"""Choice of the section when none is picked."""
+
+_GROUPS, _TWO_LAPS, _TWO_ITERATIONS = "Typical and fast laps", "Two laps", "Two iterations"
+_MOST_SENTENCES = 3
+_PICKERS = ("account", "findings")
 
 
 def show(drives: Drives) -> None:
     """Show the section for the chosen drives."""
     st.header("Where does the car drive inefficiently?", anchor="driving", divider="gray")
-    drives = _of_one_checkpoint(drives)
-    which = switch("Drives shown", ["All drives", "Completed laps"], key="which")
+    slot_for_verdict = st.container()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        drives = _of_one_checkpoint(drives)
+        which = switch("Drives shown", ["All drives", "Completed laps"], key="which")
+        section = _one_section(drives.track)
+        slot_for_map = st.container(width="content")
     steps = drives.steps_of_laps if which == "Completed laps" else drives.steps
     if len(steps):
+        traces = None if drives.track is None else lay_along(steps, drives.episodes, drives.track)
         findings = find_inefficiencies(steps, drives.episodes, drives.track)
-        profile = driving_profile(steps, drives.track)
-        verdict = driving_verdict(findings, drives.episodes)
-        st.markdown(plain(verdict))
-        st.altair_chart(driving_profile_chart(profile, findings, drives.track), key="driving", alt=verdict)
+        slot_for_verdict.markdown(plain(driving_verdict(findings, drives.episodes)))
+        _show_charts(drives, steps, traces, findings, section, slot_for_map)
+        _show_findings(findings, section)
         untraced = int((~drives.episodes["traced"]).sum())
         more = (
             f" {counted(untraced, 'drive')} known from the metrics alone: no steps to show."
@@ -30,51 +61,29 @@ def show(drives: Drives) -> None:
             else ""
         )
         st.caption(plain(drives.track_note + more))
-        if len(findings):
-            st.dataframe(
-                findings,
-                hide_index=True,
-                alt="Findings, costliest first",
-                column_order=[
-                    "section",
-                    "kind",
-                    "waypoint_from",
-                    "waypoint_to",
-                    "seconds_per_lap",
-                    "low",
-                    "high",
-                    "share_of_laps",
-                    "laps",
-                ],
-                column_config={
-                    "kind": st.column_config.TextColumn("What"),
-                    "section": st.column_config.TextColumn("Section"),
-                    "waypoint_from": st.column_config.NumberColumn("From waypoint"),
-                    "waypoint_to": st.column_config.NumberColumn("to"),
-                    "seconds_per_lap": st.column_config.NumberColumn("Seconds a lap", format="%.2f"),
-                    "low": st.column_config.NumberColumn("at least", format="%.2f"),
-                    "high": st.column_config.NumberColumn("at most", format="%.2f"),
-                    "share_of_laps": st.column_config.NumberColumn("Share of laps", format="percent"),
-                    "laps": st.column_config.NumberColumn("n"),
-                },
-            )
-            for finding in findings.itertuples():
-                st.markdown(
-                    f"**{finding.section}, {finding.kind}.** {plain(finding.evidence)} *Try:* {plain(finding.advice)}"
-                )
     else:
-        st.markdown(
+        slot_for_verdict.markdown(
             "No steps were traced for these drives, so speed and steering cannot be shown. The simulation log or the "
             "sim-trace CSV files would bring them."
         )
     with st.expander("How to read this"):
         st.markdown(
-            "For every **waypoint** (point of the track, counted from the start line): the mean **true speed** "
-            "(distance over time) with the band that holds the middle half of the steps, the **commanded speed** "
-            "(dashed), and the mean **steering angle**, left above zero and right below. Where the true speed stays "
-            "far below the command, the car slips or the command changes too fast. Where steering swings from side "
-            "to side on a straight, the car weaves. **T1, T2, ...** are corners and **S1, S2, ...** straights, from "
-            "the start line on. On the map, orange is slow and blue is fast; point at a place to see it in all parts."
+            "**T1, T2, ...** are corners and **S1, S2, ...** straights, from the start line on. Click a bar or a row "
+            "of the table, or choose a section above, and map and curves show that part of the track alone.\n\n"
+            "- **Bars**: where a typical lap of this model loses time on its own fast laps. The bars add up to the "
+            "whole difference; the line on each is the range the true value lies in with 95 % certainty. **Standing "
+            "start** is time lost because a lap began with a car at rest: no fault of the driving.\n"
+            "- **Map**: orange is slow and blue is fast. Point at a place to see it in the curves below, too.\n"
+            "- **Speed and steering** for every **waypoint** (point of the track, counted from the start line): the "
+            "mean with the band that holds the middle half of the steps, and what the model asked for (dashed). "
+            "Where the car stays far below that, it slips or the command changes too fast. Where steering swings "
+            "from side to side on a straight, it weaves.\n"
+            "- **Time lost**: where the line rises, the first of the two loses time on the second at that place; "
+            "where it falls, it wins some back.\n"
+            "- **Table**: what to work on, costliest first. It compares the model with what it could do with the "
+            "speeds and turns that it shows elsewhere, so it also finds what is wrong in every lap; the bars cannot. "
+            "**At least** and **at most** hold the true cost with 95 % certainty; **n** is the number of drives "
+            "behind it. What costs less than 0.05 s a lap, or may be chance, is left out."
         )
 
 
@@ -87,6 +96,261 @@ def _of_one_checkpoint(drives: Drives) -> Drives:
     if st.session_state.get("checkpoint", EVERY_CHECKPOINT) not in options:
         st.session_state["checkpoint"] = EVERY_CHECKPOINT
     picked = st.selectbox(
-        "Checkpoint", options, key="checkpoint", bind="query-params", on_change=clear_pickers, width=320
+        "Checkpoint", options, key="checkpoint", bind="query-params", on_change=clear_pickers, width=250
     )
     return drives if picked == EVERY_CHECKPOINT else drives.of_checkpoint(int(picked))
+
+
+# ------------------------------------------------------------------------------------- choice of the section
+
+
+def _one_section(track: Track | None) -> str | None:
+    """Let the visitor choose a section; a name means nothing on another track."""
+    if track is None or track.sections.empty:
+        return None
+    options = [WHOLE_TRACK, *track.sections["section"]]
+    shape = (round(track.length, 1), len(options))
+    if st.session_state.setdefault("track_of_section", shape) != shape:
+        st.session_state["track_of_section"] = shape
+        st.session_state["section"] = WHOLE_TRACK
+        _clear_marks()
+    _fitting("section", options)
+    picked = st.selectbox(
+        "Section", options, key="section", bind="query-params", on_change=_clear_marks, width=140
+    )
+    return None if picked == WHOLE_TRACK else picked
+
+
+def _clear_marks(but: str | None = None) -> None:
+    """Take the marks off the account and the table: a widget under a new key begins afresh."""
+    rounds = st.session_state.setdefault("rounds", {})
+    for name in _PICKERS:
+        if name != but:
+            rounds[name] = rounds.get(name, 0) + 1
+
+
+def _key(name: str) -> str:
+    return f"{name} {st.session_state.setdefault('rounds', {}).get(name, 0)}"
+
+
+def _pick_bar(sections: list[str]) -> None:
+    """Take over the section whose bar was clicked; a second click on it lets go of it."""
+    points = st.session_state[_key("account")].selection.get("section") or []
+    picked = points[0]["section"] if points else WHOLE_TRACK
+    if picked in sections:
+        again = picked == st.session_state.get("section")
+        st.session_state["section"] = WHOLE_TRACK if again else picked
+    _clear_marks()
+
+
+def _pick_row(sections: list[str]) -> None:
+    """Take over the section of the finding that was picked in the table."""
+    rows = st.session_state[_key("findings")].selection.get("rows") or []
+    picked = sections[rows[0]] if rows and rows[0] < len(sections) else ""
+    st.session_state["section"] = picked or WHOLE_TRACK
+    _clear_marks(but="findings")
+
+
+def _fitting(key: str, options: list) -> None:
+    """Let go of a choice that is none of the options."""
+    if key in st.session_state and st.session_state[key] not in options:
+        del st.session_state[key]
+
+
+# ---------------------------------------------------------------------------------------------- the charts
+
+
+def _show_charts(
+    drives: Drives,
+    steps: pd.DataFrame,
+    traces: Traces | None,
+    findings: pd.DataFrame,
+    section: str | None,
+    slot_for_map,
+) -> None:
+    """Show the account beside the map, and below them what was lost along the track, speed and steering."""
+    track = drives.track
+    profile = driving_profile(steps, track)
+    if traces is None:
+        st.altair_chart(
+            driving_profile_chart(profile, None, track, section), key="driving", alt="Speed and steering"
+        )
+        return
+    times = section_times(steps, drives.episodes, track, traces)
+    account, best = time_account(times), best_possible_lap(times)
+    laps = traces.pick(traces.drives["complete"])
+    comparisons = _comparisons(drives, traces, laps)
+    has_account = len(account.sections) > 0
+    shows = "Speed"
+    if len(laps.drives):
+        with slot_for_map:
+            shows = switch("Map shows", ["Speed", "Fast laps"], key="map")
+
+    left, right = st.columns(2) if has_account or comparisons else (st.container(), st.container())
+    with left:
+        if has_account:
+            _show_account(account, section)
+        else:
+            st.caption(plain(account.verdict))
+        if comparisons:
+            _show_delta(drives, traces, laps, comparisons, section)
+    with right:
+        shown = account if has_account else None
+        if shows == "Fast laps":
+            fast, _ = fast_and_typical(laps.drives["time"])
+            lines = driven_lines(steps, laps.drives["unique_episode"].iloc[fast])
+            st.altair_chart(
+                driven_lines_chart(lines, track, shown, section),
+                key="lines",
+                alt="The fast laps on the map, coloured by speed",
+            )
+        chart = driving_profile_chart(profile, findings, track, section, shown, with_map=shows == "Speed")
+        st.altair_chart(chart, key="driving", alt=driving_verdict(findings, drives.episodes))
+    st.caption(plain(_how_compared(account) + (best.verdict if best.laps else "")))
+
+
+def _show_account(account: TimeAccount, section: str | None) -> None:
+    """Show the account; a click on a bar chooses its section."""
+    sections = list(account.sections["section"])
+    parts = account.sections.sort_values("lost", ascending=False).head(3)
+    most = ", ".join(f"{row.lost:.2f} s in {row.section or 'an unknown part'}" for row in parts.itertuples())
+    st.altair_chart(
+        time_account_chart(account, section if section in sections else None),
+        key=_key("account"),
+        on_select=lambda: _pick_bar([name for name in sections if name not in ("", STANDING)]),
+        alt=f"Time that a typical lap loses on a fast one, by section; most of it {most}",
+    )
+
+
+def _how_compared(account: TimeAccount) -> str:
+    """What the account was made of."""
+    if account.sections.empty:
+        return ""
+    starts = (
+        " Standing start: what starting at rest costs."
+        if (account.sections["section"] == STANDING).any()
+        else ""
+    )
+    return (
+        f"Bars: the typical lap is the mean of the middle half of the laps (n = {account.typical_laps}), scaled to the "
+        f"median lap time; the fast one the mean of the fastest tenth (n = {account.fast_laps}).{starts} "
+    )
+
+
+def _comparisons(drives: Drives, traces: Traces, laps: Traces) -> list[str]:
+    """What can be compared along the track."""
+    found = []
+    if len(laps.drives) >= LEAST_LAPS:
+        found.append(_GROUPS)
+    if len(laps.drives) >= 2:
+        found.append(_TWO_LAPS)
+    if len(_iterations(drives, traces)) >= 2:
+        found.append(_TWO_ITERATIONS)
+    return found
+
+
+def _iterations(drives: Drives, traces: Traces) -> pd.Series:
+    """Rows of the traces of each iteration of training, by its number."""
+    iteration = drives.episodes.set_index("unique_episode")["iteration"]
+    of_drive = iteration.reindex(traces.drives["unique_episode"]).reset_index(drop=True)
+    rows = of_drive.index.to_series().groupby(of_drive).agg(list)
+    return rows[rows.index >= 0]
+
+
+def _show_delta(
+    drives: Drives, traces: Traces, laps: Traces, comparisons: list[str], section: str | None
+) -> None:
+    """Show how much time one lap, or group of drives, loses on another along the track."""
+    _fitting("compare", comparisons)
+    compared = switch("Compare", comparisons, key="compare")
+    if compared == _GROUPS:
+        fast, typical = fast_and_typical(laps.drives["time"])
+        names, pair = ("typical laps", "fast laps"), (laps.pick(typical), laps.pick(fast))
+    elif compared == _TWO_LAPS:
+        order = laps.drives["time"].sort_values(kind="stable").index
+        labels = {
+            f"{laps.drives['time'][row]:.2f} s, drive {laps.drives['unique_episode'][row]}": row
+            for row in order
+        }
+        names = _two("lap", list(labels), len(labels) // 2, 0)
+        pair = tuple(laps.pick([labels[name]]) for name in names)
+    else:
+        rows = _iterations(drives, traces)
+        labels = {f"iteration {number}": chosen for number, chosen in rows.items()}
+        names = _two("iteration", list(labels), 0, len(labels) - 1)
+        pair = tuple(traces.pick(labels[name]) for name in names)
+    delta = time_delta(*pair, section=section if section in traces.section else None)
+    if delta["delta"].isna().all():
+        st.caption(
+            plain(f"No place was passed at speed by both {names[0]} and {names[1]}: nothing to compare.")
+        )
+        return
+    colours = (MODELS[0], FAST if compared == _GROUPS else NEUTRAL)
+    st.altair_chart(
+        time_delta_chart(delta, *names, colours=colours),
+        key="delta",
+        alt=f"Time that {names[0]} lost on {names[1]} along the track, with speed and steering of both",
+    )
+
+
+def _two(what: str, options: list[str], first: int, second: int) -> tuple[str, str]:
+    """Let the visitor choose two of the options."""
+    picked = []
+    with st.container(horizontal=True):
+        for label, end, index in ((what.capitalize(), "a", first), ("against", "b", second)):
+            key = f"{what}_{end}"
+            _fitting(key, options)
+            picked.append(st.selectbox(label, options, index, key=key, bind="query-params", width=190))
+    return tuple(picked)
+
+
+# -------------------------------------------------------------------------------------------- the findings
+
+
+def _show_findings(findings: pd.DataFrame, section: str | None) -> None:
+    """Show the findings, costliest first, and in words those of the chosen section, or the first few."""
+    if findings.empty:
+        return
+    of_table = tuple(findings[["section", "kind"]].itertuples(index=False, name=None))
+    if st.session_state.setdefault("findings_shown", of_table) != of_table:
+        st.session_state["findings_shown"] = of_table
+        _clear_marks()
+    seconds = {"format": "%.2f", "width": 80}
+    st.dataframe(
+        findings.round({"share_of_laps": 2, "certainty": 2}),
+        key=_key("findings"),
+        hide_index=True,
+        height=38 + 35 * min(len(findings), 4),
+        on_select=lambda: _pick_row([name for name, _ in of_table]),
+        selection_mode="single-row",
+        alt="Findings, costliest first",
+        column_order=[
+            "section",
+            "kind",
+            "seconds_per_lap",
+            "low",
+            "high",
+            "share_of_laps",
+            "laps",
+            "certainty",
+        ],
+        column_config={
+            "section": st.column_config.TextColumn("Section", width=70),
+            "kind": st.column_config.TextColumn("What", width=170),
+            "seconds_per_lap": st.column_config.NumberColumn("Seconds a lap", format="%.2f", width=100),
+            "low": st.column_config.NumberColumn("at least", **seconds),
+            "high": st.column_config.NumberColumn("at most", **seconds),
+            "share_of_laps": st.column_config.NumberColumn("Share of drives", format="percent"),
+            "laps": st.column_config.NumberColumn("n", width=60),
+            "certainty": st.column_config.NumberColumn("How sure", format="percent", width=80),
+        },
+    )
+    told = findings.head(_MOST_SENTENCES) if section is None else findings[findings["section"] == section]
+    if told.empty:
+        st.markdown(f"**{plain(section)}.** Nothing here costs 0.05 s a lap or more with certainty.")
+    for kind, alike in told.groupby("kind", sort=False):
+        places = listed(list(alike["section"].replace("", "unknown part").unique()))
+        evidence = " ".join(alike["evidence"])
+        st.markdown(
+            f"**{plain(places)}: {plain(kind)}.** {plain(evidence)} *Try:* {plain(alike['advice'].iloc[0])}"
+        )

@@ -233,7 +233,7 @@ def test_findings_are_shaded_also_over_the_start_line(profile, track):
     places = findings((10, 20), (110, 5))
     spec = spec_of(driving_profile_chart(profile, places, track))
     [shade] = marks(spec, type="rect", color=SLOW)
-    shown = {(row["waypoint_from"], row["waypoint_to"]) for row in rows_of(spec, shade)}
+    shown = {(row["begin"], row["end"]) for row in rows_of(spec, shade)}
     assert shown == {(10, 20), (110, 119), (0, 5)}
     [target] = [u for u in units(spec) if u["mark"]["type"] == "bar"]
     told = {row["waypoint"]: row["finding"] for row in rows_of(spec, target)}
