@@ -1,27 +1,32 @@
-"""Which checkpoint should race: speed and steadiness of every checkpoint, side by side.
+"""Which checkpoint should race: what every checkpoint did, and its chance to win.
 
 Checkpoint c0 + N drives iteration N, and training on those drives makes checkpoint c0 + N + 1. So a
-checkpoint is judged by the drives of its own iteration, and the one saved last has none.
-
-Training drives explore: actions are drawn at random from the policy, so that a checkpoint usually
-finishes more often in a race than it did in training. And the best of many checkpoints owes part of
-its lead to luck, the more so the fewer its drives: expect it to do somewhat worse than it did here.
+checkpoint has the drives of its own iteration, and the one saved last has none. Training drives explore:
+actions are drawn at random from the policy, so that a checkpoint usually finishes more often in a race than it
+did in training. What it would do in a race is worked out in :mod:`deepracer_viz.analysis.races`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from deepracer_viz.analysis.intervals import wilson_interval
+from deepracer_viz.analysis.races import FORMATS, RaceFormat, RaceModel, predict_races, race_odds
 from deepracer_viz.analysis.trend import ended
 from deepracer_viz.analysis.words import counted, percent
 
 CANDIDATES = 3
 """How many of the best checkpoints are pointed out."""
 
-FEW_LAPS = 5
-"""Below this many finished laps a checkpoint's first quartile lies between its two fastest laps."""
+STEADY, FRAGILE = 0.8, 0.5
+"""Chance to finish from which on a checkpoint is called steady, and under which it is called fragile."""
+
+HOPELESS = 0.01
+"""Under this chance to beat the target no checkpoint is worth submitting for it."""
+
+CLEAR_TIME = 0.005
+"""A lap time that differs by less than this share is called as fast (0.06 s of 12 s, one step of the simulator)."""
 
 MAX_MARKS = 2_500
 """Up to this many fast laps, and as many others, every lap has a mark of its own."""
@@ -79,12 +84,22 @@ class CheckpointChoice:
     laps : FastLaps
         Answer of :func:`fast_laps`.
     verdict : str
-        Which checkpoint to race and why, with its numbers and what they leave open.
+        Which checkpoint to submit and why, with its numbers and what they leave open.
+    race : RaceFormat
+        The race it is chosen for.
+    formats : pandas.DataFrame
+        What the choice would be in each kind of race, with the same target: ``kind``, ``race`` (in words),
+        ``checkpoint``, ``win_chance``, ``win_low``, ``win_high``, ``result`` (s). Empty without any lap.
+    training_odds : bool
+        The run has no evaluation drives, so that the step from training to a race is the usual one.
     """
 
     ranking: pd.DataFrame
     laps: FastLaps
     verdict: str
+    race: RaceFormat
+    formats: pd.DataFrame
+    training_odds: bool
 
 
 def describe_drives(episodes) -> str:
@@ -115,22 +130,32 @@ def choose_checkpoint(
     evaluations: pd.DataFrame | None = None,
     target: float | None = None,
     attempts: int = 3,
+    race: RaceFormat | None = None,
+    best: int | None = None,
+    last: int | None = None,
+    model: RaceModel | None = None,
 ) -> CheckpointChoice:
-    """Rank the checkpoints, lay out their laps and say in words which one to race.
+    """Rank the checkpoints for a race, lay out their laps and say in words which one to submit.
 
     Parameters
     ----------
-    episodes, evaluations, target, attempts
+    episodes, evaluations, target, attempts, race, model
         As for :func:`rank_checkpoints`.
+    best, last : int, optional
+        The checkpoints that AWS marks as best and as last; the verdict compares them.
 
     Returns
     -------
     CheckpointChoice
-        Table, laps and verdict.
+        Table, laps, verdict and the choice in other races.
     """
-    ranking = rank_checkpoints(episodes, evaluations, target, attempts)
+    race = race or RaceFormat(attempts=attempts, target=target)
+    model = model or predict_races(episodes, evaluations)
+    ranking = rank_checkpoints(episodes, evaluations, race=race, model=model)
     laps = fast_laps(episodes)
-    return CheckpointChoice(ranking, laps, _verdict(ranking, laps, target, attempts))
+    formats = _choice_in_each_format(ranking, model, race)
+    verdict = _verdict(ranking, laps, race, model, formats, best, last)
+    return CheckpointChoice(ranking, laps, verdict, race, formats, model.training_odds)
 
 
 def rank_checkpoints(
@@ -138,69 +163,64 @@ def rank_checkpoints(
     evaluations: pd.DataFrame | None = None,
     target: float | None = None,
     attempts: int = 3,
+    race: RaceFormat | None = None,
+    model: RaceModel | None = None,
 ) -> pd.DataFrame:
-    """Rank the checkpoints for a race, best first, by the drives of their own iteration.
+    """Rank the checkpoints by their chance to win a race, best first.
 
-    A race is won by a fast lap that is finished. Whoever restarts after every failure needs 1/p
-    attempts for one finished lap, p being the chance to finish. The score therefore is
-    ``first_quartile / completion_low``: the seconds to a good finished lap, if a failed attempt cost
-    as much as a lap. It is pessimistic on purpose: the lower end of the interval takes the place of
-    the share itself, so that 1 of 1 does not beat 18 of 20. The first quartile stands for the
-    lap that a good attempt gives; the fastest lap would be one lucky drive.
-
-    First come the checkpoints that no other beats in both (the frontier), in the order of the score;
-    then the other checkpoints with laps, in the same order; then those without a lap, by mean
-    progress. Equal ones are ordered by fastest lap, and then the later checkpoint comes first.
+    With a target, winning is to beat it; without one, to be faster than every other checkpoint of the run.
+    Equal chances are ordered by the chance to finish a lap, then by mean progress in training, then the later
+    checkpoint comes first; so are all checkpoints of a run without any lap.
 
     Parameters
     ----------
     episodes : pandas.DataFrame
-        Episode table of a run. A drive that was cut off (``end_status`` "in_progress", not complete)
+        Training episodes of a run. A drive that was cut off (``end_status`` "in_progress", not complete)
         counts neither for nor against its checkpoint and is left out, as are drives of which the
         log does not tell the checkpoint (-1).
     evaluations : pandas.DataFrame, optional
-        Evaluation drives during training (``checkpoint, complete, end_status``); they are reported,
-        and do not change the rank.
+        Evaluation drives during training (``checkpoint, progress, complete, time, end_status``).
     target : float, optional
-        Lap time to beat (s); adds the columns ``beat_target``... It does not change the rank.
+        Lap time to beat (s).
     attempts : int
-        Drives allowed in the race, for the columns ``..._in_attempts``.
+        Laps allowed in the race, of which the fastest counts.
+    race : RaceFormat, optional
+        Another kind of race; it takes the place of ``target`` and ``attempts``.
+    model : RaceModel, optional
+        Answer of :func:`deepracer_viz.analysis.races.predict_races` for the same drives, if it is at hand.
 
     Returns
     -------
     pandas.DataFrame
-        One row per checkpoint that has drives:
+        One row per checkpoint that has training drives. In a race, with intervals that hold 90 %:
+
+        - ``win_chance`` (0 to 1), ``win_low``, ``win_high``; ``finish_chance`` (0 to 1), of one lap from the
+          line, ``finish_low``, ``finish_high``; ``lap_time`` (s), expected of a finished lap,
+          ``lap_time_low``, ``lap_time_high``; ``result`` (s), expected of a race that yields one,
+          ``result_low``, ``result_high``. Times and ``win_...`` are missing where the run has no lap;
+        - ``on_frontier``: no other checkpoint has both a ``lap_time`` and a ``finish_chance`` at least as
+          good, and one of them better;
+        - ``why``: for the first three, in one sentence, what speaks for them and against ("" for others).
+
+        What its drives were:
 
         - ``rank`` (from 1), ``checkpoint``, ``model_file``, ``iteration`` (which it drove; -1 unknown);
-        - ``episodes``, ``laps``: drives, and finished ones; ``completion``, their share (0 to 1), and
-          ``completion_low``, ``completion_high``, its 95 % Wilson interval;
-        - ``fastest``, ``first_quartile``, ``median`` of its lap times (s; missing without laps),
+        - ``episodes``, ``laps``: training drives, and finished ones; ``completion``, their share (0 to 1),
+          and ``completion_low``, ``completion_high``, its 95 % Wilson interval;
+        - ``fastest``, ``first_quartile``, ``median`` of its training laps (s; missing without laps),
           ``spread``, their interquartile range (s; missing below two laps), and ``time_source``,
           every source of its lap times ("" without laps);
-        - ``progress_mean``: mean progress of its drives (%);
-        - ``on_frontier``: no other checkpoint has both a ``first_quartile`` and a ``completion_low``
-          at least as good, and one of them better. With equal numbers of drives this is the
-          non-dominated set on completion and first quartile; with unequal ones the lower end keeps
-          a checkpoint that was driven once from dominating all others;
-        - ``score`` (s, lower is better; missing without laps);
-        - ``evaluations`` and ``evaluation_completion`` (0 to 1; missing without any);
-        - ``finish_in_attempts``: chance of at least one finished lap in ``attempts`` drives,
-          1 - (1 - completion)^attempts, if drives are independent and alike, and
-          ``finish_in_attempts_low``, ``..._high`` from the interval of ``completion``;
-        - with a target: ``beat_target``, the share of its drives that finished faster than that,
-          ``beat_target_n``, their number, ``beat_target_low``, ``..._high`` (95 % Wilson), and
-          ``beat_target_in_attempts`` with its ``..._low`` and ``..._high`` as above.
+        - ``progress_mean``: mean progress of its training drives (%);
+        - ``evaluations``, ``evaluation_laps`` and ``evaluation_completion`` (0 to 1; missing without any);
+        - with a target: ``beat_target``, the share of its training drives that finished faster than that,
+          ``beat_target_n``, their number, ``beat_target_low``, ``..._high`` (95 % Wilson).
 
     Raises
     ------
     ValueError
         If ``target`` is not a positive time or ``attempts`` not a whole number from 1 on.
     """
-    if target is not None and not target > 0:
-        raise ValueError(f"the target must be a positive lap time in seconds, not {target}")
-    if attempts != int(attempts) or attempts < 1:
-        raise ValueError(f"attempts must be a whole number from 1 on, not {attempts}")
-
+    race = race or RaceFormat(attempts=attempts, target=target)
     drives = ended(episodes[episodes["checkpoint"] >= 0])
     laps = _timed_laps(drives)
     table = drives.groupby("checkpoint").agg(
@@ -209,7 +229,7 @@ def rank_checkpoints(
         laps=("complete", "sum"),
         progress_mean=("progress", "mean"),
     )
-    _add_share(table, "completion", table["laps"], "finish_in_attempts", attempts)
+    _add_share(table, "completion", table["laps"])
 
     times = laps.groupby("checkpoint")["time"]
     quartiles = times.quantile([0.25, 0.5, 0.75]).unstack().reindex(columns=[0.25, 0.5, 0.75])
@@ -221,34 +241,34 @@ def rank_checkpoints(
     sources = sources.sort_values("time_source").groupby("checkpoint")["time_source"].agg(", ".join)
     table["time_source"] = sources.reindex(table.index).fillna("")
 
-    table["on_frontier"] = _non_dominated(table["first_quartile"], table["completion_low"])
-    table["score"] = table["first_quartile"] / table["completion_low"].where(table["laps"] > 0)
-
-    evaluations = episodes.iloc[:0] if evaluations is None else evaluations
-    of_checkpoint = ended(evaluations).groupby("checkpoint")["complete"]
+    of_checkpoint = ended(episodes.iloc[:0] if evaluations is None else evaluations).groupby("checkpoint")
     table["evaluations"] = of_checkpoint.size().reindex(table.index, fill_value=0)
-    table["evaluation_completion"] = of_checkpoint.mean().reindex(table.index).astype(float)
+    table["evaluation_laps"] = of_checkpoint["complete"].sum().reindex(table.index, fill_value=0).astype(int)
+    table["evaluation_completion"] = of_checkpoint["complete"].mean().reindex(table.index).astype(float)
 
-    if target is not None:
-        beaten = laps[laps["time"] < target].groupby("checkpoint").size()
+    if race.target is not None:
+        beaten = laps[laps["time"] < race.target].groupby("checkpoint").size()
         table["beat_target_n"] = beaten.reindex(table.index, fill_value=0)
-        _add_share(table, "beat_target", table["beat_target_n"], "beat_target_in_attempts", attempts)
+        _add_share(table, "beat_target", table["beat_target_n"])
 
-    table = table.reset_index()
+    model = model or predict_races(episodes, evaluations)
+    expected = model.checkpoints.set_index("checkpoint").drop(columns="lap_sd")
+    odds = race_odds(model, race).set_index("checkpoint").drop(columns="result_chance")
+    table = table.join(expected.rename(columns={"finish": "finish_chance"})).join(odds).reset_index()
+    table["on_frontier"] = _non_dominated(table["lap_time"], table["finish_chance"])
     table["model_file"] = "model_" + table["checkpoint"].astype(str) + ".pb"
-    # A missing score sorts last. Mean progress must not order checkpoints that have laps.
-    progress = table["progress_mean"].where(table["score"].isna())
-    table = table.assign(_progress=progress).sort_values(
-        ["on_frontier", "score", "fastest", "_progress", "checkpoint"],
-        ascending=[False, True, True, False, False],
-    )
+    table = table.sort_values(
+        ["win_chance", "finish_chance", "progress_mean", "checkpoint"], ascending=False
+    ).reset_index(drop=True)
     table["rank"] = np.arange(1, len(table) + 1, dtype="int32")
-    leading = ["rank", "checkpoint", "model_file", "iteration", "episodes", "laps"]
+    table["why"] = _reasons(table)
+    leading = ["rank", "checkpoint", "model_file", "iteration", "win_chance", "win_low", "win_high"]
+    leading += ["finish_chance", "finish_low", "finish_high", "lap_time", "lap_time_low", "lap_time_high"]
+    leading += ["result", "result_low", "result_high", "on_frontier", "why", "episodes", "laps"]
     leading += ["completion", "completion_low", "completion_high"]
     leading += ["fastest", "first_quartile", "median", "spread", "time_source", "progress_mean"]
-    leading += ["on_frontier", "score", "evaluations", "evaluation_completion"]
-    others = [name for name in table if name not in (*leading, "_progress")]
-    return table[leading + others].reset_index(drop=True)
+    leading += ["evaluations", "evaluation_laps", "evaluation_completion"]
+    return table[leading + [name for name in table if name not in leading]]
 
 
 def fast_laps(episodes: pd.DataFrame) -> FastLaps:
@@ -290,12 +310,10 @@ def _timed_laps(episodes):
     return episodes[episodes["complete"].astype(bool) & episodes["time"].notna()]
 
 
-def _add_share(table, name, successes, in_attempts, attempts):
-    """Add a share of the drives, its interval, and the chance of one success in several attempts."""
-    low, high = wilson_interval(successes, table["episodes"])
-    for end, share in (("", successes / table["episodes"]), ("_low", low), ("_high", high)):
-        table[name + end] = share
-        table[in_attempts + end] = 1 - (1 - share) ** attempts
+def _add_share(table, name, successes):
+    """Add a share of the drives and its interval."""
+    table[name] = successes / table["episodes"]
+    table[f"{name}_low"], table[f"{name}_high"] = wilson_interval(successes, table["episodes"])
 
 
 def _non_dominated(time, share):
@@ -337,81 +355,168 @@ def _block(iteration, most):
     return ((iteration - iteration.min()) // -(-span // most)).rename("block")
 
 
-def _verdict(ranking, laps, target, attempts):
-    """Name the checkpoint to race with its numbers, and say what they leave open."""
+def _reasons(ranking):
+    """Say of the first three what speaks for them and against; "" for the others."""
+    known = ranking[ranking["lap_time"].notna()]
+    if known.empty:
+        return ""
+    pace = known["lap_time"].head(CANDIDATES).min()
+    reasons = [_reason(row, pace) for row in known.head(CANDIDATES).itertuples()]
+    return pd.Series(reasons, index=known.index[: len(reasons)]).reindex(ranking.index, fill_value="")
+
+
+def _reason(row, pace):
+    behind = row.lap_time / pace - 1
+    fast = behind <= 3 * CLEAR_TIME
+    kind = {
+        (True, True): "fast and steady",
+        (True, False): "fast but fragile",
+        (False, True): "steady but slower",
+        (False, False): "neither steady nor fast",
+    }
+    if row.finish_chance >= STEADY:
+        said = kind[fast, True]
+    elif row.finish_chance < FRAGILE:
+        said = kind[fast, False]
+    else:
+        said = (
+            "fast, and finishes more often than not" if fast else "finishes more often than not, but slower"
+        )
+    own = f"{row.evaluation_laps} of {counted(row.evaluations, 'evaluation drive')} finished"
+    if not row.evaluations:
+        own = "judged by its training and its neighbours, without an evaluation drive of its own"
+    return (
+        f"{said[0].upper()}{said[1:]}: {percent(row.finish_chance)} of its laps finish, in "
+        f"{row.lap_time:.2f} s on average ({own})."
+    )
+
+
+def _choice_in_each_format(ranking, model, race):
+    """Name the best checkpoint of each kind of race."""
+    columns = ["kind", "race", "checkpoint", "win_chance", "win_low", "win_high", "result"]
+    rows = []
+    for kind in FORMATS if ranking["lap_time"].notna().any() else ():
+        if kind == race.kind:  # ranked by it
+            first = ranking.iloc[0]
+            rows.append([kind, race.words, *first[columns[2:]]])
+            continue
+        other = replace(race, kind=kind)
+        odds = race_odds(model, other).set_index("checkpoint").reindex(ranking["checkpoint"])
+        best = odds["win_chance"].idxmax()
+        rows.append([kind, other.words, best, *odds.loc[best, columns[3:]]])
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _verdict(ranking, laps, race, model, formats, best, last):
+    """Name the checkpoint to submit with its numbers, and say what they leave open."""
     if ranking.empty:
         return "There is no drive of which the logs tell the checkpoint, so there is nothing to choose from."
     first = ranking.iloc[0]
-    if not first.laps:
+    if np.isnan(first.lap_time):
+        n = ranking["episodes"].sum() + ranking["evaluations"].sum()
+        furthest = ranking.loc[ranking["progress_mean"].idxmax()]
         return (
-            f"None of {counted(ranking['episodes'].sum(), 'drive')} finished a lap. Checkpoint "
-            f"{first.checkpoint} came furthest, {first.progress_mean:.0f} % of the track on average "
-            f"(n = {first.episodes}): train on before choosing one to race."
+            f"None of {counted(n, 'drive')} finished a lap. Checkpoint {furthest.checkpoint} came furthest, "
+            f"{furthest.progress_mean:.0f} % of the track on average (n = {furthest.episodes}): train on before "
+            "choosing one to race."
         )
-    few = first.laps < FEW_LAPS
-    said = [
-        f"{'Best so far is' if few else 'Race'} checkpoint {first.checkpoint} ({first.model_file}): "
-        f"{first.laps} of {counted(first.episodes, 'drive')} finished ({percent(first.completion)}, "
-        f"95 % interval {percent(first.completion_low)} to {percent(first.completion_high)}), "
-        f"fastest quarter of its laps {first.first_quartile:.2f} s or better."
-    ]
-    if few:
+    if race.target is not None and first.win_chance < HOPELESS:
+        said = [
+            f"No checkpoint is likely to {_goal(race, ranking)}: the best of them, checkpoint {first.checkpoint}, has "
+            f"{percent(first.win_chance)} ({percent(first.win_low)} to {percent(first.win_high)}) and an expected "
+            f"lap of {first.lap_time:.2f} s. Train on for pace, or choose another race."
+        ]
+    else:
+        said = [f"Submit checkpoint {first.checkpoint}: {_odds(first)} to {_goal(race, ranking)}.", first.why]
+    if model.training_odds:
         said.append(
-            f"{counted(first.laps, 'lap')} of it {'is' if first.laps == 1 else 'are'} too few to rely on: "
-            "let it drive an evaluation before the race, or train on."
+            "These are training odds: no evaluation drive shows how this run's training carries over to a race, "
+            "so what is usual is assumed."
         )
-    if len(ranking) > 1 and ranking.iloc[1].laps:
+    elif model.usual_lap_times:
+        said.append("No evaluation drive finished, so race lap times are taken from training as is usual.")
+    if len(ranking) > 1:
         said.append(_beside_the_second(first, ranking.iloc[1]))
-    if target is not None:
-        said.append(_against_target(ranking, target, attempts))
-    if first.evaluations:
-        finished = round(first.evaluations * first.evaluation_completion)
-        said.append(f"In its own evaluation it finished {finished} of {first.evaluations}.")
+    said.append(_in_other_races(formats, race))
+    said += [_beside_aws(ranking, number, name) for number, name in ((best, "best"), (last, "last"))]
     if len(laps.time_sources) > 1:
         sources = ", ".join(f"{n:,} {source}" for source, n in laps.time_sources.items())
         said.append(f"The lap times come from different clocks ({sources}): compare them with care.")
-    elif "official" not in laps.time_sources:
-        said.append(f"No lap time is official (all: {', '.join(laps.time_sources)}).")
+    elif laps.time_sources and "official" not in laps.time_sources:
+        said.append(f"No training lap time is official (all: {', '.join(laps.time_sources)}).")
     if first.iteration >= 0:
         said.append(
-            f"Checkpoint {first.checkpoint} drove iteration {first.iteration}; what training makes of those "
-            f"drives is checkpoint {first.checkpoint + 1}."
+            f"Checkpoint {first.checkpoint} ({first.model_file}) drove iteration {first.iteration}; what training "
+            f"makes of those drives is checkpoint {first.checkpoint + 1}."
         )
-    return " ".join(said)
+    return " ".join(part for part in said if part)
+
+
+def _goal(race, ranking):
+    """What winning is, to follow "to"."""
+    if race.target is None:
+        if len(ranking) == 1:
+            return f"finish {race.words}"
+        return f"be the fastest of this run's {counted(len(ranking), 'checkpoint')} {race.words}"
+    per_lap = " a lap" if race.kind == "total time" else ""
+    return f"beat {race.target:.2f} s{per_lap} {race.words}"
+
+
+def _odds(row):
+    return f"{percent(row.win_chance)} ({percent(row.win_low)} to {percent(row.win_high)})"
 
 
 def _beside_the_second(first, second):
     """Say what the second in rank does better and worse, and whether that is sure."""
-    faster = np.sign(first.first_quartile - second.first_quartile)
-    oftener = np.sign(second.completion - first.completion)
     said = (
-        f"Checkpoint {second.checkpoint} comes next: {('slower', 'as fast', 'faster')[int(faster) + 1]} "
-        f"({second.first_quartile:.2f} s) and finished {('less', 'as', 'more')[int(oftener) + 1]} often "
-        f"({second.laps} of {counted(second.episodes, 'drive')})"
+        f"Checkpoint {second.checkpoint} comes next with {_odds(second)}: {_pace(second, first)}, and "
+        f"{percent(second.finish_chance)} of its laps finish."
     )
-    if second.completion_low > first.completion_high or first.completion_low > second.completion_high:
-        return said + "."
-    return said + "; the two intervals overlap, so these drives cannot tell which finishes more often."
+    if second.win_high > first.win_chance:
+        said += " The two are too close for these drives to tell apart."
+    return said
 
 
-def _against_target(ranking, target, attempts):
-    """Say how often the target was beaten: by the first in rank, and by whoever did it most."""
-    first = ranking.iloc[0]
-    if not ranking["beat_target_n"].any():
-        return f"None of {counted(ranking['episodes'].sum(), 'drive')} beat {target:.2f} s."
-    # By the lower end of the interval, as the score: 1 of 1 is less than 15 of 20.
-    most = ranking.loc[ranking["beat_target_low"].idxmax()]
-    if most.beat_target_low == first.beat_target_low:
-        most = first
-    said = (
-        f"{most.beat_target_n} of {counted(most.episodes, 'drive')} of checkpoint {most.checkpoint} beat "
-        f"{target:.2f} s, which makes {percent(most.beat_target_in_attempts)} in "
-        f"{counted(attempts, 'attempt')} (95 % interval {percent(most.beat_target_in_attempts_low)} to "
-        f"{percent(most.beat_target_in_attempts_high)})"
+def _pace(one, other):
+    """How fast one checkpoint is beside another."""
+    behind = one.lap_time - other.lap_time
+    if abs(behind) < CLEAR_TIME * other.lap_time:
+        return "as fast"
+    return f"{abs(behind):.2f} s a lap {'slower' if behind > 0 else 'faster'}"
+
+
+def _in_other_races(formats, race):
+    """Say what the choice would be in the other kinds of races."""
+    others = formats[formats["kind"] != race.kind]
+    said = [
+        f"checkpoint {row.checkpoint} {row.race} ({percent(row.win_chance)})" for row in others.itertuples()
+    ]
+    return f"In other races the choice would be {' and '.join(said)}." if said else ""
+
+
+def _beside_aws(ranking, number, name):
+    """Compare the checkpoint that AWS marks, and say why it is not the first; "" where AWS marks none."""
+    if number is None:
+        return ""
+    first, marked = ranking.iloc[0], ranking[ranking["checkpoint"] == number]
+    if number == first.checkpoint:
+        return f"AWS marks checkpoint {number} as its {name} too."
+    if marked.empty:
+        return f"AWS's {name}, checkpoint {number}, has no drives in these logs."
+    row = marked.iloc[0]
+    finish = row.finish_chance - first.finish_chance
+    often = (
+        "finishes as often"
+        if abs(finish) < 0.05
+        else "finishes more often"
+        if finish > 0
+        else "finishes less often"
     )
-    if most.checkpoint == first.checkpoint:
-        return said + "."
+    criterion = {
+        "best": "AWS goes by the mean progress of a checkpoint's own evaluation drives alone, and not by pace",
+        "last": "the last is only the newest",
+    }
     return (
-        f"{said}; checkpoint {first.checkpoint} did it {first.beat_target_n} of {first.episodes} times. To beat the "
-        f"target race {most.checkpoint}, to be sure of a finish {first.checkpoint}."
+        f"AWS's {name}, checkpoint {number}, ranks {row['rank']} with {_odds(row)}: it {often} "
+        f"({percent(row.finish_chance)}) and is {_pace(row, first)}; {criterion[name]}."
     )
