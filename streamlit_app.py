@@ -203,7 +203,9 @@ if len(episodes):
             st.metric("Iterations", episodes["iteration"].nunique(), border=True, height="stretch")
             st.metric("Training time", duration(drives.hours), border=True, height="stretch")
     envelope.show(episodes, run.checkpoint_evaluations, target)
-    checkpoints.show(episodes, run.checkpoint_evaluations, target)
+    checkpoints.show(
+        episodes, run.checkpoint_evaluations, target, about.best_checkpoint, about.last_checkpoint
+    )
     convergence.show(drives, run, iterations)
     driving.show(drives)
     rewards.show(drives, about.action_space)

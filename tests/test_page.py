@@ -120,6 +120,60 @@ def test_over_trained_model_is_told_to_go_back():
     assert "Clone from a checkpoint of those" in said(page)
 
 
+RACE = {"race": "Mean of K laps in a row", "attempts": "5", "race_laps": "2", "penalty": "4.5"}
+
+
+def test_the_race_is_in_the_address_and_stays_for_another_model():
+    page = open_page(model="over-trained (sample)", target="11.2", **RACE)
+    assert_whole(page)
+    assert "to beat 11.20 s on the mean of 2 laps in a row, best of 5 tries" in said(page)
+    assert "on the total of 2 laps with 4.5 s per off-track" in said(page)
+    page.selectbox(key="model").set_value("steady-and-slow (sample)").run()
+    assert_whole(page)
+    assert "on the mean of 2 laps in a row, best of 5 tries" in said(page)
+    assert page.number_input(key="penalty").value == 4.5
+
+
+def test_impossible_races_in_the_address_fall_back():
+    page = open_page(race="Rally", attempts="99", race_laps="0", penalty="-3")
+    assert_whole(page)
+    assert page.selectbox(key="race").value == "Best lap of N attempts"
+    assert [page.number_input(key=key).value for key in ("attempts", "race_laps", "penalty")] == [3, 3, 2.0]
+
+
+def test_attempts_change_the_odds():
+    odds = {}
+    for attempts in ("1", "10"):
+        page = open_page(model="fast-but-fragile (sample)", target="9.5", attempts=attempts)
+        odds[attempts] = int(re.search(r"Submit checkpoint \d+: (\d+) %", said(page))[1])
+    assert odds["10"] > odds["1"] + 20
+
+
+def test_without_a_target_the_page_says_what_winning_is():
+    asks = "Enter the lap time to beat in the sidebar"
+    assert asks in said(open_page(model="over-trained (sample)"))
+    assert asks not in said(open_page(model="over-trained (sample)", target="11.2"))
+
+
+def test_the_first_three_are_explained_and_other_races_listed():
+    page = open_page(model="over-trained (sample)", target="11.2")
+    ranking, others = page.dataframe[0].value, page.dataframe[1].value
+    for place, checkpoint in enumerate(ranking["checkpoint"].head(3), 1):
+        assert f"{place}. **Checkpoint {checkpoint}.** " in said(page)
+    assert others["In other races"].tolist() == ["Mean of 3 laps in a row", "Total of 3 laps with penalties"]
+    assert ranking["win_chance"].is_monotonic_decreasing
+    assert ranking["win_interval"].str.fullmatch(r"(under 1|\d+) % to (over 99|\d+) %").all()
+
+
+def test_training_odds_are_called_so(real_logs, monkeypatch):
+    monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
+    page = open_page(model="console-2020-clone")
+    assert "These are training odds" in said(page)
+    assert "training odds" in json.dumps(charts(page)[2]["title"])
+    assert "AWS's best, checkpoint 7" in said(page)
+    assert "These are training odds" not in said(open_page(model="drfc-one-worker"))
+
+
 def test_without_a_trainer_log_the_page_says_which_file_would_bring_the_entropy(real_logs, monkeypatch):
     monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
     assert "log would bring the entropy" in said(open_page(model="drfc-one-worker"))

@@ -8,15 +8,17 @@ from deepracer_viz import load_run, load_track
 from deepracer_viz.analysis.checkpoints import choose_checkpoint
 from deepracer_viz.analysis.driving import find_inefficiencies
 from deepracer_viz.analysis.envelope import performance_envelope
+from deepracer_viz.analysis.races import FORMATS, RaceFormat
 
 NAMES = ["fast-but-fragile", "over-trained", "planted-faults", "steady-and-slow"]
 
 FOUND_AS = {
     "weaving": "weaving",
-    "early_braking": "hard braking",
+    "early_braking": "brakes too early",
     "slow_straight": "slow on a straight",
+    "running_wide": "line too long",
 }
-"""Kinds of planted faults that the first detections look for, and what they call them."""
+"""What the detectors call each kind of planted fault."""
 
 
 @pytest.fixture(scope="module")
@@ -64,20 +66,23 @@ def test_the_fast_one_is_fast_and_fragile(models):
     assert late.std() / late.mean() < 0.75 * late_of_fast.std() / late_of_fast.mean()
 
 
-def test_the_over_trained_one_should_race_an_early_checkpoint(models):
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_over_trained_one_should_race_an_early_checkpoint(models, kind):
     run, facts = models["over-trained"]
-    best = choose_checkpoint(run.episodes, run.checkpoint_evaluations).ranking
+    # A lap that every second of its laps beats; for a faster one a late, fragile checkpoint may be worth the risk.
+    race = RaceFormat(kind, target=run.laps["time"].median())
+    ranking = choose_checkpoint(run.episodes, run.checkpoint_evaluations, race=race).ranking
     truth = facts["truth"]["completion_by_iteration"]
-    assert truth[best["iteration"].iloc[0]] > max(truth) - 0.1
-    assert best["iteration"].iloc[0] < facts["iterations"] * 2 / 3
+    assert truth[ranking["iteration"].iloc[0]] > max(truth) - 0.1
+    assert ranking["iteration"].iloc[0] < facts["iterations"] * 2 / 3
+    newest = ranking.set_index("iteration").loc[facts["iterations"] - 1]
+    assert newest.win_chance < 0.5 * ranking["win_chance"].iloc[0]
 
 
 def test_planted_faults_are_found_where_they_are(models):
     run, facts = models["planted-faults"]
     findings = find_inefficiencies(run.steps, run.episodes, run.track)
     for fault in facts["planted"]:
-        if fault["kind"] not in FOUND_AS:
-            continue
         here = findings[
             (findings["section"] == fault["section"]) & (findings["kind"] == FOUND_AS[fault["kind"]])
         ]
@@ -91,4 +96,5 @@ def test_a_model_without_planted_faults_has_no_costly_finding(models):
     run, facts = models["steady-and-slow"]
     assert not facts["planted"]
     findings = find_inefficiencies(run.steps, run.episodes, run.track)
-    assert findings["seconds_per_lap"].sum() < 0.1
+    # Its drives end early here and there as those of every training do; that is no fault of the driving style.
+    assert findings.loc[findings["kind"] != "episode ends here", "seconds_per_lap"].sum() < 0.1

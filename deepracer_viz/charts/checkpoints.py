@@ -1,4 +1,4 @@
-"""Charts of the choice of a checkpoint: its laps over the iterations, and speed against completion.
+"""Charts of the choice of a checkpoint: its laps over the iterations, and what each would do in a race.
 
 In both, clicking a mark selects its iteration (point parameter ``iteration``).
 """
@@ -7,10 +7,19 @@ import altair as alt
 import pandas as pd
 
 from deepracer_viz.analysis.checkpoints import CANDIDATES, FastLaps
-from deepracer_viz.charts.theme import FAST, MODELS, NEUTRAL
+from deepracer_viz.analysis.words import counted
+from deepracer_viz.charts.theme import FAST, MODELS, NEUTRAL, SLOW
 
 MAX_CHECKPOINTS = 1_000
-"""Above this many checkpoints with laps, only the best-ranked ones are drawn, and the chart says so."""
+"""Above this many checkpoints, only the best-ranked ones are drawn, and the chart says so."""
+
+MAX_INTERVALS = 300
+"""So many of the best-ranked checkpoints have their intervals drawn."""
+
+_SHAPES = {"best odds": "circle", "AWS best": "triangle-up", "AWS last": "square"}
+
+_EXPECTED = ["rank", "checkpoint", "iteration", "win_chance", "finish_chance", "finish_low", "finish_high"]
+_EXPECTED += ["lap_time", "lap_time_low", "lap_time_high", "on_frontier"]
 
 _NAME_ROW = 16
 _NAMES = CANDIDATES * _NAME_ROW + 6
@@ -109,124 +118,168 @@ def fast_laps_chart(
     rings = (
         alt.Chart(candidates)
         .mark_point(size=200, strokeWidth=2.5, color=FAST)
-        .encode(x, alt.Y("fastest:Q").title("Lap time (s)"), tooltip=_tooltip())
+        .encode(x, alt.Y("fastest:Q").title("Lap time (s)"), tooltip=_odds_tooltip())
     )
     what = "All laps" if all_laps else "The fastest quarter of all laps"
-    return alt.layer(
-        *_names(candidates, x, "iteration", (first + last) / 2), points, lines, rings
-    ).properties(
+    return alt.layer(*_names(candidates, x, "iteration", (first, last)), points, lines, rings).properties(
         height=height,
         width="container",
         title=f"{what} (n = {laps.laps:,}); first quartile {laps.quartile:.2f} s",
     )
 
 
-def rank_checkpoints_chart(ranking: pd.DataFrame, height: int = 400) -> alt.LayerChart:
-    """Speed against completion: one mark per checkpoint with laps, the frontier drawn as a line.
+def rank_checkpoints_chart(
+    ranking: pd.DataFrame,
+    best: int | None = None,
+    last: int | None = None,
+    training_odds: bool = False,
+    height: int = 440,
+) -> alt.LayerChart:
+    """Chance to finish a lap against its expected time in a race: one mark per checkpoint.
 
-    Up and to the left is better. The first three of the ranking are named and wear the 95 % interval
-    of their completion.
+    Up and to the left is better; the frontier is drawn as a line. Thin bars are 90 % intervals. The first of
+    the ranking and the checkpoints that AWS marks have shapes of their own and are named above.
 
     Parameters
     ----------
     ranking : pandas.DataFrame
         Answer of :func:`deepracer_viz.analysis.checkpoints.rank_checkpoints`.
+    best, last : int, optional
+        The checkpoints that AWS marks as best and as last.
+    training_odds : bool
+        The chances rest on training alone, and the chart says so.
     height : int
         Height of the chart (px).
 
     Returns
     -------
     altair.LayerChart
-        Layered chart; a note in its place where no checkpoint has a lap.
+        Layered chart; a note in its place where no lap time is known.
     """
-    with_laps = ranking[ranking["laps"] > 0]
-    if with_laps.empty:
+    known = ranking[ranking["lap_time"].notna()]
+    if known.empty:
         return _note()
-    shown = with_laps.head(MAX_CHECKPOINTS)
-    cut = f", the best {MAX_CHECKPOINTS:,} shown" if len(shown) < len(with_laps) else ""
-    candidates = _candidates(ranking)
-    middle = (shown["first_quartile"].min() + shown["first_quartile"].max()) / 2
-    columns = ["rank", "checkpoint", "iteration", "episodes", "laps", "completion", "completion_low"]
-    columns += ["completion_high", "first_quartile", "on_frontier"]
+    marked = _marked(known, best, last)
+    shown = known.head(MAX_CHECKPOINTS)
+    shown = pd.concat([shown, known[known["checkpoint"].isin(marked["checkpoint"])]]).drop_duplicates()
+    cut = f", the best {MAX_CHECKPOINTS:,} shown" if len(shown) < len(known) else ""
+    odds = "; training odds" if training_odds else ""
+    points_at, intervals_at = shown[_EXPECTED], shown.head(MAX_INTERVALS)[_EXPECTED]
+    margin = 0.03 * (intervals_at["lap_time_high"].max() - intervals_at["lap_time_low"].min()) + 0.01
+    domain = [
+        float(min(intervals_at["lap_time_low"].min(), points_at["lap_time"].min()) - margin),
+        float(max(intervals_at["lap_time_high"].max(), points_at["lap_time"].max()) + margin),
+    ]
     pick = _pick()
 
     x = (
-        alt.X("first_quartile:Q")
-        .title("First quartile of its lap times (s)")
-        .scale(zero=False, padding=16)
-        .axis(format=".2f", grid=False)
+        alt.X("lap_time:Q")
+        .title("Expected time of a finished lap (s)")
+        .scale(domain=domain, nice=False, zero=False)
+        .axis(format=".2f", tickCount=5, grid=False)
     )
     y = (
-        alt.Y("completion:Q")
-        .title("Drives that finished (%)")
-        .scale(range=[alt.expr("height"), _NAMES], domainMin=0)
+        alt.Y("finish_chance:Q")
+        .title("Chance to finish a lap (%)")
+        .scale(range=[alt.expr("height"), _NAMES], domain=[0, 1])
         .axis(format="%", tickCount=5)
     )
+    colour = (
+        alt.Color("on_frontier:N")
+        .title(None)
+        .scale(domain=[True, False], range=[FAST, NEUTRAL])
+        .legend(labelExpr="datum.value ? 'On the frontier' : 'Beaten by another'", symbolOpacity=1)
+    )
+    faint = alt.when(pick).then(alt.value(0.35)).otherwise(alt.value(0.1))
+    bars = alt.Chart(intervals_at).mark_rule(strokeWidth=1)
     points = (
-        alt.Chart(shown[columns])
-        .mark_circle(size=70)
+        alt.Chart(points_at)
+        .mark_circle(size=60)
         .encode(
             x,
             y,
-            alt.Color("on_frontier:N")
-            .title(None)
-            .scale(domain=[True, False], range=[FAST, NEUTRAL])
-            .legend(
-                labelExpr="datum.value ? 'Frontier: no other beats it' : 'Beaten by another'",
-                labelLimit=400,
-                columns=1,
-            ),
-            opacity=alt.when(pick).then(alt.value(0.8)).otherwise(alt.value(0.2)),
-            tooltip=_tooltip(),
+            colour,
+            opacity=alt.when(pick).then(alt.value(0.9)).otherwise(alt.value(0.2)),
+            tooltip=_odds_tooltip(),
         )
         .add_params(pick)
     )
     frontier = (
-        alt.Chart(shown.loc[shown["on_frontier"], columns])
+        alt.Chart(shown.loc[shown["on_frontier"], _EXPECTED])
         .mark_line(color=FAST, strokeDash=[4, 3], strokeWidth=1.5)
         .encode(x, y)
     )
-    intervals = (
-        alt.Chart(candidates)
-        .mark_rule(strokeWidth=3, opacity=0.7, color=FAST)
+    shapes = (
+        alt.Chart(marked)
+        .mark_point(size=220, strokeWidth=2.5)
         .encode(
             x,
-            alt.Y("completion_low:Q").title("Drives that finished (%)"),
-            alt.Y2("completion_high:Q"),
-            tooltip=_tooltip(),
+            y,
+            alt.Shape("mark:N").scale(domain=list(_SHAPES), range=list(_SHAPES.values())).legend(None),
+            color=alt.when("datum.mark == 'best odds'").then(alt.value(FAST)).otherwise(alt.value(SLOW)),
+            tooltip=_odds_tooltip(),
         )
     )
     return alt.layer(
-        *_names(candidates, x, "first_quartile", middle), frontier, intervals, points
+        *_names(marked, x, "lap_time", domain),
+        bars.encode(
+            x, alt.Y("finish_low:Q"), alt.Y2("finish_high:Q"), colour, opacity=faint, tooltip=_odds_tooltip()
+        ),
+        bars.encode(
+            alt.X("lap_time_low:Q"),
+            alt.X2("lap_time_high:Q"),
+            y,
+            colour,
+            opacity=faint,
+            tooltip=_odds_tooltip(),
+        ),
+        frontier,
+        points,
+        shapes,
     ).properties(
         height=height,
         width="container",
-        title=f"n = {len(with_laps):,} of {len(ranking):,} checkpoints with laps{cut}; bars: 95 % intervals",
+        title=f"n = {counted(len(known), 'checkpoint')}{cut}; bars: 90 % intervals{odds}",
     )
 
 
 def _candidates(ranking):
-    """First of the ranking that have laps, with their names."""
-    chosen = ranking[ranking["laps"] > 0].head(CANDIDATES)
-    place = chosen["rank"].map({1: "best", 2: "second", 3: "third"})
-    columns = ["rank", "checkpoint", "iteration", "episodes", "laps", "completion", "completion_low"]
-    columns += ["completion_high", "fastest", "first_quartile"]
+    """Those of the first three of the ranking that have laps, with their names."""
+    chosen = ranking.head(CANDIDATES)
+    chosen = chosen[chosen["laps"] > 0]
+    place = chosen["rank"].map({1: "best", 2: "second", 3: "third"}).astype(str)
+    columns = [*_EXPECTED, "episodes", "laps", "fastest"]
     return chosen[columns].assign(name="checkpoint " + chosen["checkpoint"].astype(str) + " (" + place + ")")
 
 
-def _names(candidates, x, along, middle):
-    """Name each candidate at the top of the plot, with a line down to its marks.
+def _marked(known, best, last):
+    """The checkpoints with a name: one row for each that is known and marked."""
+    rows = [known.head(1).assign(mark="best odds")]
+    for mark, number in (("AWS best", best), ("AWS last", last)):
+        rows.append(known[known["checkpoint"] == number].assign(mark=mark))
+    marked = pd.concat(rows, ignore_index=True)
+    return marked[[*_EXPECTED, "mark"]].assign(
+        name="checkpoint " + marked["checkpoint"].astype(str) + ": " + marked["mark"]
+    )
 
-    Each rank has a row of its own, so that names cover neither each other nor a mark; beyond the
-    middle of the axis a name stands left of its line, so that it stays within the plot.
+
+def _names(named, x, along, domain):
+    """Name each row at the top of the plot, with a line from its name down to its marks.
+
+    Each has a line of text of its own, so that names cover neither each other nor a mark. They are written
+    towards the side with room, and stand in the order in which no line runs through another's name.
     """
-    named = alt.Chart(candidates).encode(x, tooltip=_tooltip())
+    low, high = domain
+    place = (named[along] - low) / max(high - low, 1e-9)
+    leftwards = (place > 0.5) & (place.max() > 0.55) if place.min() < 0.45 else place > -1
+    order = place.where(~leftwards, 2 - place).rank(method="first")
+    chart = alt.Chart(named.assign(row=order, leftwards=leftwards)).encode(x, tooltip=_odds_tooltip())
     return (
-        named.mark_rule(strokeDash=[3, 3], opacity=0.6),
-        named.mark_text(
-            align=alt.expr(f"datum.{along} > {middle} ? 'right' : 'left'"),
-            dx=alt.expr(f"datum.{along} > {middle} ? -5 : 5"),
-            dy=alt.expr(f"(datum.rank - 0.5) * {_NAME_ROW}"),
+        chart.mark_rule(strokeDash=[3, 3], opacity=0.6, y=alt.expr(f"datum.row * {_NAME_ROW} - 12")),
+        chart.mark_text(
+            align=alt.expr("datum.leftwards ? 'right' : 'left'"),
+            dx=alt.expr("datum.leftwards ? -5 : 5"),
+            dy=alt.expr(f"(datum.row - 0.5) * {_NAME_ROW}"),
         ).encode(text="name:N", y=alt.value(0)),
     )
 
@@ -254,17 +307,18 @@ def _pick() -> alt.Parameter:
     return alt.selection_point(name="iteration", fields=["iteration"], on=on)
 
 
-def _tooltip():
+def _odds_tooltip():
     return [
         alt.Tooltip("rank:Q", title="Rank"),
         alt.Tooltip("checkpoint:Q", title="Checkpoint"),
         alt.Tooltip("iteration:Q", title="Drove iteration"),
-        alt.Tooltip("episodes:Q", title="Drives"),
-        alt.Tooltip("laps:Q", title="Finished"),
-        alt.Tooltip("completion:Q", title="Completion", format=".0%"),
-        alt.Tooltip("completion_low:Q", title="at least (95 %)", format=".0%"),
-        alt.Tooltip("completion_high:Q", title="at most (95 %)", format=".0%"),
-        alt.Tooltip("first_quartile:Q", title="First quartile of lap times (s)", format=".2f"),
+        alt.Tooltip("win_chance:Q", title="Chance to win", format=".0%"),
+        alt.Tooltip("finish_chance:Q", title="Finishes a lap", format=".0%"),
+        alt.Tooltip("finish_low:Q", title="at least (90 %)", format=".0%"),
+        alt.Tooltip("finish_high:Q", title="at most (90 %)", format=".0%"),
+        alt.Tooltip("lap_time:Q", title="Lap time (s)", format=".2f"),
+        alt.Tooltip("lap_time_low:Q", title="at least (90 %)", format=".2f"),
+        alt.Tooltip("lap_time_high:Q", title="at most (90 %)", format=".2f"),
     ]
 
 

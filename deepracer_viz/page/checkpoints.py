@@ -1,22 +1,40 @@
 """The section on the question which checkpoint should race."""
 
 from functools import partial
+from hashlib import sha256
 
 import pandas as pd
 import streamlit as st
 
-from deepracer_viz.analysis.checkpoints import choose_checkpoint, describe_drives
+from deepracer_viz.analysis.checkpoints import CheckpointChoice, choose_checkpoint, describe_drives
+from deepracer_viz.analysis.races import FORMATS, RaceFormat, RaceModel, predict_races
+from deepracer_viz.analysis.words import percent
 from deepracer_viz.charts.checkpoints import fast_laps_chart, rank_checkpoints_chart
-from deepracer_viz.page.text import plain
+from deepracer_viz.page.text import plain, seconds
 from deepracer_viz.page.widgets import switch
 
 EVERY_CHECKPOINT = "All of the chosen iterations"
 """Choice of the driving section when no checkpoint is picked."""
 
+RACES = dict(
+    zip(
+        ("Best lap of N attempts", "Mean of K laps in a row", "Total of K laps with penalties"),
+        FORMATS,
+        strict=True,
+    )
+)
+"""Kinds of races as the page calls them."""
+
 _PICKERS = ("ranking", "laps_chart", "ranking_chart")
 
 
-def show(episodes: pd.DataFrame, evaluations: pd.DataFrame, target: float | None) -> None:
+def show(
+    episodes: pd.DataFrame,
+    evaluations: pd.DataFrame,
+    target: float | None,
+    best: int | None = None,
+    last: int | None = None,
+) -> None:
     """Show the section; a checkpoint picked in it is put where the driving section looks for it.
 
     Parameters
@@ -27,32 +45,133 @@ def show(episodes: pd.DataFrame, evaluations: pd.DataFrame, target: float | None
         The evaluation drives of the checkpoints during training.
     target : float or None
         Lap time to beat (s).
+    best, last : int or None
+        The checkpoints that AWS marks as best and as last.
     """
     st.header("Which checkpoint should race?", anchor="checkpoints", divider="gray")
     if "stream" in episodes:
         _show_evaluations(episodes)
         return
-    choice = choose_checkpoint(episodes, evaluations, target)
-    st.markdown(plain(choice.verdict))
-    if choice.laps.laps:
-        _show_charts(choice)
-    _show_ranking(choice.ranking, target)
+    race = _choose_race(target)
+    # Checkpoints without a chosen drive are not in the race either.
+    evaluations = evaluations[evaluations["checkpoint"].isin(episodes["checkpoint"])]
+    choice = _choice(episodes, evaluations, race, best, last)
+    first, stop, rest = choice.verdict.partition(". ")
+    st.markdown(f"**{plain(first + stop.strip())}** {plain(rest)}")
+    raced = choice.ranking["lap_time"].notna().any()
+    if target is None and raced and len(choice.ranking) > 1:
+        st.caption(
+            "Without a target, winning means to be faster than the other checkpoints of this run, which favours a "
+            "fast checkpoint over a steady one. Enter the lap time to beat in the sidebar (Race target) for the "
+            "chance to beat it."
+        )
+    if raced:
+        _show_charts(choice, best, last)
+    _show_ranking(choice)
     st.caption(
         "Choose a row, or click a point above, to see how that checkpoint drives further down. The laps of "
         "iteration N were driven by the checkpoint in its row; training on them made the next checkpoint, which "
         "is judged by the next iteration."
     )
+    if raced:
+        _show_reasons(choice)
     with st.expander("How to read this"):
-        st.markdown(
-            "Every point is a completed lap, at the iteration in which it was driven. **Low** points are "
-            "fast, **many** points at one iteration mean that its checkpoint gets round often. The chart beside "
-            "it shows the trade: left is fast, up is steady, and the line joins the checkpoints that no other "
-            "beats in both. The table ranks them: on that line first, then by the seconds to a good finished "
-            "lap, the first-quartile time divided by the lower end of the completion interval, so that one "
-            "lucky drive does not win. **Completion** stands with its 95 % interval (Wilson): 2 of 20 drives "
-            "may well be 3 % or 30 % in truth. Training drives explore, so a checkpoint usually does better in "
-            "a race than here."
+        st.markdown(_HOW_TO_READ)
+
+
+_HOW_TO_READ = """
+The **left chart** shows the completed laps at the iteration in which they were driven: low is fast, many at one
+iteration mean that its checkpoint gets round often.
+
+The **right chart** shows what each checkpoint would do in a race, one dot each: left is fast, up is steady. The line
+joins those that no other beats in both. Its best one depends on the race: with many attempts a fast checkpoint may
+fail some of them, over several laps in a row a steady one does better. So choose the race first.
+
+**Chance to win** is the chance to beat your target in that race; without a target, to be faster than all other
+checkpoints of this run. **Chance to finish** is that of a single lap from the start line, **lap time** what a finished
+lap takes on average, **result** what the whole race is expected to give: the best lap, the best mean or the total time
+with its penalties.
+
+The figures in brackets are **90 % intervals**: with so few drives the true value is not known exactly, and in 9 of 10
+cases it lies between these two. Where the intervals of two checkpoints overlap widely, the drives do not tell them
+apart, and a few more evaluations of both would. The interval of the result also holds the luck of the race itself.
+
+**Evaluation drives count more than training drives.** In training the car tries things out, so it fails more often
+than in a race and takes other times; in an evaluation it drives as it would in a race. The drives of neighbouring
+checkpoints count as well, since training changes the model little by little: so five lucky drives do not win. How far
+a drive came counts too, not only whether it finished.
+
+**Training odds** are odds of a run without evaluation drives. How training carries over to a race is then not known
+of this run, and what is usual is taken for it: the order of the checkpoints is a good guess, the percentages are a
+rough one. Evaluate two or three of the first ones before the race.
+"""
+
+
+def _choose_race(target: float | None) -> RaceFormat:
+    """Let the visitor say how the race is decided; an organiser's race holds for every model."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.selectbox(
+            "Race",
+            list(RACES),
+            key="race",
+            bind="query-params",
+            width=280,
+            help="Best lap: the fastest counts. Mean: laps in a row without a failure. Total: the car goes on after "
+            "an off-track, which costs time.",
         )
+        attempts = st.number_input(
+            "Attempts (N)",
+            min_value=1,
+            max_value=20,
+            value=RaceFormat.attempts,
+            key="attempts",
+            bind="query-params",
+            width=150,
+            help="Laps, or tries at laps in a row, that you have. Does not matter for the total.",
+        )
+        laps = st.number_input(
+            "Laps (K)",
+            min_value=1,
+            max_value=20,
+            value=RaceFormat.laps,
+            key="race_laps",
+            bind="query-params",
+            width=150,
+            help="Laps in a row, or laps of the total. Does not matter for the best lap.",
+        )
+        penalty = st.number_input(
+            "Penalty per off-track (s)",
+            min_value=0.0,
+            max_value=60.0,
+            value=RaceFormat.penalty,
+            step=0.5,
+            format="%.1f",
+            key="penalty",
+            bind="query-params",
+            width=180,
+            help="What leaving the track costs, in the total.",
+        )
+    return RaceFormat(RACES[kind], attempts, laps, penalty, target)
+
+
+def _fingerprint(table: pd.DataFrame) -> bytes:
+    # Streamlit's own looks at a sample of a long table only.
+    return sha256(pd.util.hash_pandas_object(table).to_numpy().tobytes()).digest()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={pd.DataFrame: _fingerprint})
+def _model(episodes: pd.DataFrame, evaluations: pd.DataFrame) -> RaceModel:
+    """Learn from the drives once, whatever the race."""
+    return predict_races(episodes, evaluations)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs={pd.DataFrame: _fingerprint})
+def _choice(
+    episodes: pd.DataFrame, evaluations: pd.DataFrame, race: RaceFormat, best: int | None, last: int | None
+) -> CheckpointChoice:
+    """Choose once, whatever else on the page is changed."""
+    model = _model(episodes, evaluations)
+    return choose_checkpoint(episodes, evaluations, race=race, best=best, last=last, model=model)
 
 
 def forget_pick() -> None:
@@ -84,7 +203,7 @@ def _pick(name: str, checkpoints: dict[int, int]) -> None:
     clear_pickers(but=name)
 
 
-def _show_charts(choice) -> None:
+def _show_charts(choice: CheckpointChoice, best: int | None, last: int | None) -> None:
     shown = switch(
         "Laps shown",
         ["Fast laps", "All laps"],
@@ -92,7 +211,7 @@ def _show_charts(choice) -> None:
         help="Fast laps are those at or under the first quartile of all laps.",
     )
     of_iteration = dict(zip(choice.ranking["iteration"], choice.ranking["checkpoint"], strict=True))
-    left, right = st.columns([3, 2])
+    left, right = st.columns(2)
     left.altair_chart(
         fast_laps_chart(choice.laps, choice.ranking, shown == "All laps"),
         key=_key("laps_chart"),
@@ -100,11 +219,37 @@ def _show_charts(choice) -> None:
         alt=f"Lap times by iteration. {choice.verdict}",
     )
     right.altair_chart(
-        rank_checkpoints_chart(choice.ranking),
+        rank_checkpoints_chart(choice.ranking, best, last, choice.training_odds),
         key=_key("ranking_chart"),
         on_select=partial(_pick, "ranking_chart", of_iteration),
-        alt=f"Completion against fast lap time by checkpoint. {choice.verdict}",
+        alt=f"Chance to finish against expected lap time by checkpoint. {choice.verdict}",
     )
+
+
+def _show_reasons(choice: CheckpointChoice) -> None:
+    """Say what speaks for the first three, and what the choice would be in other races."""
+    first = choice.ranking[choice.ranking["why"] != ""]
+    st.markdown(
+        "\n".join(
+            f"{row.rank}. **Checkpoint {row.checkpoint}.** {plain(row.why)}" for row in first.itertuples()
+        )
+    )
+    names = {kind: name for name, kind in RACES.items()}
+    counts = {" N ": f" {choice.race.attempts} ", " K ": f" {choice.race.laps} "}
+    rows = []
+    for row in choice.formats[choice.formats["kind"] != choice.race.kind].itertuples():
+        name = names[row.kind]
+        for letter, count in counts.items():
+            name = name.replace(letter, count)
+        rows.append(
+            {
+                "In other races": name,
+                "Checkpoint": row.checkpoint,
+                "Chance to win": f"{percent(row.win_chance)} ({percent(row.win_low)} to {percent(row.win_high)})",
+                "Expected result": seconds(row.result),
+            }
+        )
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="content", alt="The choice in other races")
 
 
 def _show_evaluations(episodes: pd.DataFrame) -> None:
@@ -145,53 +290,74 @@ def _show_evaluations(episodes: pd.DataFrame) -> None:
     )
 
 
-def _show_ranking(ranking: pd.DataFrame, target: float | None) -> None:
+def _interval(low: pd.Series, high: pd.Series) -> list[str]:
+    return ["" if pd.isna(a) else f"{percent(a)} to {percent(b)}" for a, b in zip(low, high, strict=True)]
+
+
+def _show_ranking(choice: CheckpointChoice) -> None:
     """Show the ranking as a table of which one row can be chosen."""
+    ranking, race = choice.ranking, choice.race
+    win = "Chance to win" if race.target is None else f"Chance to beat {race.target:.2f} s"
+    odds = " (training odds)" if choice.training_odds else ""
+    shares = ("win_chance", "finish_chance", "completion", "evaluation_completion", "beat_target")
+    table = ranking.assign(
+        **{name: 100 * ranking[name] for name in shares if name in ranking},
+        win_interval=_interval(ranking["win_low"], ranking["win_high"]),
+        finish_interval=_interval(ranking["finish_low"], ranking["finish_high"]),
+    )
+    number, percents = st.column_config.NumberColumn, "%.0f %%"
     st.dataframe(
-        ranking,
+        table,
         key=_key("ranking"),
         hide_index=True,
-        height=280,
+        height=280 if len(ranking) > 7 else "content",
         on_select=partial(_pick, "ranking", dict(enumerate(ranking["checkpoint"]))),
         selection_mode="single-row",
         alt="Ranking of the checkpoints, best first",
         column_order=[
             "rank",
             "checkpoint",
-            "completion",
-            "first_quartile",
-            "fastest",
-            "laps",
+            "win_chance",
+            "win_interval",
+            "finish_chance",
+            "finish_interval",
+            "lap_time",
+            "result",
             "episodes",
-            "completion_low",
-            "completion_high",
-            "iteration",
-            *(["beat_target", "beat_target_in_attempts"] if target else []),
+            "laps",
+            "completion",
+            "evaluations",
+            "evaluation_laps",
+            *(["beat_target"] if race.target is not None else []),
+            "fastest",
+            "first_quartile",
             "median",
             "spread",
-            "evaluations",
-            "evaluation_completion",
+            "iteration",
             "model_file",
         ],
         column_config={
-            "rank": st.column_config.NumberColumn("Rank"),
-            "checkpoint": st.column_config.NumberColumn("Checkpoint"),
-            "model_file": st.column_config.TextColumn("File"),
-            "iteration": st.column_config.NumberColumn("Drove iteration"),
-            "episodes": st.column_config.NumberColumn("Drives"),
-            "laps": st.column_config.NumberColumn("Laps"),
-            "completion": st.column_config.ProgressColumn(
-                "Completion", format="percent", min_value=0, max_value=1
+            "rank": number("Rank"),
+            "checkpoint": number("Checkpoint"),
+            "win_chance": st.column_config.ProgressColumn(
+                win + odds, format=percents, min_value=0, max_value=100
             ),
-            "completion_low": st.column_config.NumberColumn("Completion at least", format="percent"),
-            "completion_high": st.column_config.NumberColumn("at most", format="percent"),
-            "fastest": st.column_config.NumberColumn("Fastest (s)", format="%.2f"),
-            "first_quartile": st.column_config.NumberColumn("First quartile (s)", format="%.2f"),
-            "median": st.column_config.NumberColumn("Median (s)", format="%.2f"),
-            "spread": st.column_config.NumberColumn("Spread (s)", format="%.2f"),
-            "beat_target": st.column_config.NumberColumn("Under target", format="percent"),
-            "beat_target_in_attempts": st.column_config.NumberColumn("in 3 attempts", format="percent"),
-            "evaluations": st.column_config.NumberColumn("Evaluation drives"),
-            "evaluation_completion": st.column_config.NumberColumn("Evaluation completion", format="percent"),
+            "win_interval": st.column_config.TextColumn("90 % interval"),
+            "finish_chance": number("Finishes a lap", format=percents),
+            "finish_interval": st.column_config.TextColumn("90 % interval"),
+            "lap_time": number("Lap time (s)", format="%.2f", help="Expected of a finished lap in a race."),
+            "result": number("Result (s)", format="%.2f", help=f"Expected of a race decided {race.words}."),
+            "episodes": number("Training drives"),
+            "laps": number("finished"),
+            "completion": number("Completion", format=percents, help="Of the training drives."),
+            "evaluations": number("Evaluation drives"),
+            "evaluation_laps": number("finished"),
+            "beat_target": number("Drives under target", format=percents),
+            "fastest": number("Fastest in training (s)", format="%.2f"),
+            "first_quartile": number("First quartile (s)", format="%.2f"),
+            "median": number("Median (s)", format="%.2f"),
+            "spread": number("Spread (s)", format="%.2f"),
+            "iteration": number("Drove iteration"),
+            "model_file": st.column_config.TextColumn("File"),
         },
     )

@@ -163,6 +163,21 @@ def test_a_point_clicked_after_a_row_wins(visit):
     visitor.check()
 
 
+def test_another_race_changes_the_choice_and_is_in_the_link(visit):
+    visitor = visit("?model=fast-but-fragile+(sample)&target=9.5")
+    attempts = visitor.page.get_by_role("spinbutton", name="Attempts (N)")
+    attempts.fill("9")
+    attempts.press("Enter")
+    visitor.page.wait_for_function("location.search.includes('attempts=9')")
+    visitor.settled()
+    expect(visitor.page.get_by_text("to beat 9.50 s in 9 attempts").first).to_be_visible()
+    choose_model(visitor, "over-trained (sample)")
+    assert "attempts=9" in visitor.page.url
+    expect(visitor.page.get_by_text("to beat 9.50 s in 9 attempts").first).to_be_visible()
+    visitor.shoot("race-chosen")
+    visitor.check()
+
+
 def test_a_waypoint_pointed_at_is_marked_on_the_map_too(visit):
     visitor = visit("?model=planted-faults+(sample)")
     chart = visitor.chart("driving")

@@ -81,7 +81,7 @@ def test_lines_hold_mean_and_best_of_the_laps_shown():
         assert dict(zip(scale["domain"], scale["range"], strict=True))["Best"] == FAST
 
 
-@pytest.mark.parametrize("kind", ["fast", "all", "ranking"])
+@pytest.mark.parametrize("kind", ["fast", "all"])
 def test_the_first_three_of_the_ranking_are_named(kind):
     episodes = run(c0=7)
     ranking = choose_checkpoint(episodes).ranking
@@ -107,16 +107,17 @@ def test_the_first_three_are_ringed_within_the_axis(kind):
     assert rings["iteration"].between(low, high).all()
 
 
-def test_checkpoints_without_laps_are_neither_named_nor_drawn():
+def test_checkpoints_without_laps_are_not_named_over_the_laps():
     episodes = run(iterations=5)
-    episodes.loc[episodes["iteration"] > 1, "complete"] = False
-    charts = both_charts(episodes)
-    for chart in charts.values():
-        _, named = only(chart, "text")
-        assert len(named) == 2
-    _, points = only(charts["ranking"], "circle")
-    assert set(points["checkpoint"]) == {0, 1}
-    assert "2 of 5 checkpoints" in charts["ranking"].to_dict()["title"]
+    episodes.loc[episodes["iteration"] > 1, ["complete", "end_status"]] = [False, "off_track"]
+    choice = choose_checkpoint(episodes)
+    with_laps = choice.ranking.head(3).query("laps > 0")
+    assert 0 < len(with_laps) < 3
+    _, named = only(fast_laps_chart(choice.laps, choice.ranking), "text")
+    assert sorted(named["checkpoint"]) == sorted(with_laps["checkpoint"])
+    # What such a checkpoint would do in a race is known from its neighbours all the same.
+    _, points = only(rank_checkpoints_chart(choice.ranking), "circle")
+    assert set(points["checkpoint"]) == set(range(5))
 
 
 @pytest.mark.parametrize(
@@ -147,10 +148,82 @@ def test_frontier_wears_its_colour_and_its_line():
     assert points["on_frontier"].sum() == ranking["on_frontier"].sum()
     _, line = only(chart, "line")
     assert set(line["checkpoint"]) == set(ranking.loc[ranking["on_frontier"], "checkpoint"])
-    intervals = [layer for layer in layers(chart, "rule") if "y2" in layer["encoding"]]
-    assert len(intervals) == 1
-    shown = rows(chart, intervals[0])
-    assert shown["completion_low"].tolist() == pytest.approx(ranking["completion_low"].head(3).tolist())
+
+
+def test_chance_against_lap_time_with_both_intervals():
+    episodes = run(iterations=20)
+    ranking = choose_checkpoint(episodes).ranking
+    chart = both_charts(episodes)["ranking"]
+    layer, points = only(chart, "circle")
+    assert (layer["encoding"]["x"]["field"], layer["encoding"]["y"]["field"]) == ("lap_time", "finish_chance")
+    for name in ("lap_time", "finish_chance"):
+        assert points[name].tolist() == pytest.approx(ranking[name].tolist())
+    (upright,) = [layer for layer in layers(chart, "rule") if "y2" in layer["encoding"]]
+    (level,) = [layer for layer in layers(chart, "rule") if "x2" in layer["encoding"]]
+    assert (upright["encoding"]["y"]["field"], upright["encoding"]["y2"]["field"]) == (
+        "finish_low",
+        "finish_high",
+    )
+    assert (level["encoding"]["x"]["field"], level["encoding"]["x2"]["field"]) == (
+        "lap_time_low",
+        "lap_time_high",
+    )
+    bars = rows(chart, level)
+    assert bars["lap_time_low"].tolist() == pytest.approx(ranking["lap_time_low"].tolist())
+    low, high = layer["encoding"]["x"]["scale"]["domain"]
+    assert low < bars["lap_time_low"].min() and bars["lap_time_high"].max() < high
+
+
+def test_ours_and_those_that_aws_marks_are_named_and_have_shapes():
+    ranking = choose_checkpoint(run()).ranking
+    first, second = ranking["checkpoint"].head(2)
+    chart = rank_checkpoints_chart(ranking, best=first, last=second)
+    layer, shapes = only(chart, "point")
+    assert shapes["mark"].tolist() == ["best odds", "AWS best", "AWS last"]
+    assert shapes["checkpoint"].tolist() == [first, first, second]
+    assert len(set(layer["encoding"]["shape"]["scale"]["range"])) == 3
+    _, named = only(chart, "text")
+    assert set(named["name"]) == {
+        f"checkpoint {first}: best odds",
+        f"checkpoint {first}: AWS best",
+        f"checkpoint {second}: AWS last",
+    }
+    _, alone = only(rank_checkpoints_chart(ranking, best=999), "point")
+    assert alone["mark"].tolist() == ["best odds"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_name_has_a_row_and_no_line_runs_through_another(seed):
+    ranking = choose_checkpoint(run(iterations=20, seed=seed)).ranking
+    rng = np.random.default_rng(seed)
+    best, last = rng.choice(ranking["checkpoint"], 2)
+    _, named = only(rank_checkpoints_chart(ranking, best=best, last=last), "text")
+    assert sorted(named["row"]) == [1, 2, 3]
+    # A line begins at the row of its name, so that only names further down can be met by it.
+    for one in named.itertuples():
+        same_side = named[named["leftwards"] == one.leftwards]
+        ahead = (
+            same_side["lap_time"] < one.lap_time if one.leftwards else same_side["lap_time"] > one.lap_time
+        )
+        assert (same_side.loc[ahead, "row"] > one.row).all()
+    (line,) = [
+        rule
+        for rule in layers(rank_checkpoints_chart(ranking, best, last), "rule")
+        if "strokeDash" in rule["mark"]
+    ]
+    assert "datum.row" in line["mark"]["y"]["expr"]
+
+
+def test_training_odds_are_said_in_the_chart():
+    choice = choose_checkpoint(run())
+    assert choice.training_odds
+    said = [
+        rank_checkpoints_chart(choice.ranking, training_odds=odds).to_dict()["title"]
+        for odds in (True, False)
+    ]
+    assert "training odds" in said[0]
+    assert "training odds" not in said[1]
+    assert all("n = 12 checkpoints" in title and "90 % intervals" in title for title in said)
 
 
 def test_every_mark_has_a_tooltip():
@@ -167,6 +240,15 @@ def test_a_click_selects_the_iteration_also_where_there_is_nothing():
             (param,) = chart.to_dict()["params"]
             assert param["name"] == "iteration"
             assert (param["select"]["type"], param["select"]["fields"]) == ("point", ["iteration"])
+
+
+def test_laps_of_evaluations_alone_tell_what_a_race_would_be():
+    episodes = run()
+    choice = choose_checkpoint(episodes.assign(complete=False), episodes)
+    _, note = only(fast_laps_chart(choice.laps, choice.ranking), "text")
+    assert "note" in note
+    _, points = only(rank_checkpoints_chart(choice.ranking), "circle")
+    assert len(points) == 12
 
 
 def test_without_laps_a_note_stands_in():
