@@ -150,7 +150,6 @@ episodes, laps = drives.episodes, drives.laps
 
 # ------------------------------------------------------------------------------------------------- head
 
-st.title(plain(model_name), anchor=False)
 about, track = run.metadata, drives.track
 name_of_track = about.world or (track.name if track and not track.approximate else None)
 facts = {
@@ -162,25 +161,28 @@ facts = {
     "Workers": about.workers if (about.workers or 1) > 1 else None,
     "Clone of": about.cloned_from,
 }
-st.markdown(" · ".join(f"{label}: **{plain(value)}**" for label, value in facts.items() if value))
-if models[model_name].is_sample:
-    st.caption(
-        "A sample model. Drop the logs of your own DeepRacer training in the sidebar to see them here."
-    )
-for warning in run.report.warnings:
-    st.warning(plain(warning), icon=":material/warning:")
-if run.missing:
-    st.caption("  \n".join(plain(sentence) for sentence in run.missing))
-if not has_training and has_evaluations:
-    st.info("These files hold evaluations or races alone; the page shows those.")
+with st.container():
+    st.title(plain(model_name), anchor=False)
+    st.markdown(" · ".join(f"{label}: **{plain(value)}**" for label, value in facts.items() if value))
+    if models[model_name].is_sample:
+        st.caption(
+            "A sample model. Drop the logs of your own DeepRacer training in the sidebar to see them here."
+        )
+    for warning in run.report.warnings:
+        st.warning(plain(warning), icon=":material/warning:")
+    if run.missing:
+        st.caption("  \n".join(plain(sentence) for sentence in run.missing))
+    if not has_training and has_evaluations:
+        st.info("These files hold evaluations or races alone; the page shows those.")
 
 
 # -------------------------------------------------------------------------------------------- sections
 
+slot_for_notes = st.container()
 if from_line:
     unknown = int(run.drives(evaluations, iterations, streams=streams).episodes["start_at"].isna().sum())
     if unknown:
-        st.info(
+        slot_for_notes.info(
             f"{counted(unknown, 'drive')} left out: known from the metrics alone, so nobody knows their start."
         )
 if len(episodes):
@@ -202,13 +204,20 @@ if len(episodes):
         else:
             st.metric("Iterations", episodes["iteration"].nunique(), border=True, height="stretch")
             st.metric("Training time", duration(drives.hours), border=True, height="stretch")
-    envelope.show(episodes, run.checkpoint_evaluations, target)
-    checkpoints.show(
-        episodes, run.checkpoint_evaluations, target, about.best_checkpoint, about.last_checkpoint
-    )
-    convergence.show(drives, run, iterations)
-    driving.show(drives)
-    rewards.show(drives, about.action_space)
+    # Each in its own container: what one section leaves out must not move the widgets of the next, for a widget that
+    # moves loses its place in the address.
+    with st.container():
+        envelope.show(episodes, run.checkpoint_evaluations, target)
+    with st.container():
+        checkpoints.show(
+            episodes, run.checkpoint_evaluations, target, about.best_checkpoint, about.last_checkpoint
+        )
+    with st.container():
+        convergence.show(drives, run, iterations)
+    with st.container():
+        driving.show(drives)
+    with st.container():
+        rewards.show(drives, about.action_space)
 elif has_training or has_evaluations:
     st.info("None of the drives is left by the choices in the sidebar.")
 else:

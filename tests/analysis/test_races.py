@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import special
 
+from deepracer_viz.analysis import races
 from deepracer_viz.analysis.races import FORMATS, RaceFormat, RaceModel, predict_races, race_odds
 
 
@@ -109,6 +110,19 @@ class TestLapTimes:
     def test_few_laps_are_drawn_to_the_run(self):
         training = drives(*[[12.0, 12.1, 11.9] * 6] * 5, [10.0], *[[12.0, 12.1, 11.9] * 6] * 5)
         assert predict_races(training).checkpoints["lap_time"].iloc[5] > 10.5
+
+    def test_a_training_level_that_rests_on_few_laps_leaves_the_race_lap_less_sure(self, monkeypatch):
+        rng = np.random.default_rng(5)
+        training = drives(*rng.normal(13, 0.5, (10, 20))[:5], *rng.normal(13, 0.5, (5, 1)))
+        raced = drives(*[[13.0, 13.1, 12.9]] * 5)
+
+        def width():
+            table = predict_races(training, raced).checkpoints
+            return (table["lap_time_high"] - table["lap_time_low"]).iloc[-1]
+
+        uncertain = width()
+        monkeypatch.setattr(races, "MOST_DOUBTS", 0)
+        assert uncertain > 1.05 * width()
 
     def test_starts_elsewhere_are_put_on_the_scale_of_the_line(self):
         # Half of the checkpoints were driven from the line alone, half from elsewhere, where laps are shorter.

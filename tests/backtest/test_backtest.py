@@ -5,7 +5,7 @@ import pytest
 from scipy import special
 
 from deepracer_viz.analysis.races import RaceFormat, RaceModel, predict_races, race_odds
-from tests.backtest.backtest import crps, gain, real_jobs, score, simulated_runs
+from tests.backtest.backtest import chance_of_gain, crps, gain, of_truth, real_jobs, score, simulated_runs
 from tests.backtest.simulated_runs import HOSTILE, simulate_run
 
 
@@ -28,10 +28,8 @@ def true_odds(run, race):
 
 
 def test_unseen_drives_of_simulated_runs_are_predicted_better():
-    better = gain(sum(score(run.episodes, run.evaluations, every=4) for run in simulated_runs(20).values()))
-    assert better["log_loss"] >= 0.05
-    assert better["brier"] >= 0.05
-    assert better["crps"] >= 0
+    better = gain(sum(score(run.episodes, run.evaluations) for run in simulated_runs(20).values()))
+    assert better[["log_loss", "brier", "crps"]].min() >= 0.05
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
@@ -44,6 +42,7 @@ def test_runs_that_do_not_fit_the_model_cost_it_little(kind):
 def test_unseen_drives_of_real_jobs_are_predicted_better(real_logs):
     better = gain(sum(score(*drives) for drives in real_jobs(real_logs).values()))
     assert better["log_loss"] >= 0.05
+    # Less than 5 %, and within what chance makes of so few drives: see the note beside this file.
     assert better["brier"] >= 0.02
     assert better["crps"] >= 0.05
 
@@ -75,6 +74,27 @@ def test_intervals_hold_the_truth(runs):
         for run, table in ((run, model.checkpoints) for run, model in runs)
     ]
     assert np.mean(inside) > 0.75
+
+
+def test_nobody_predicts_better_than_who_knows_the_truth():
+    runs = [simulate_run(seed, "typical") for seed in range(4)]
+    scores = sum(score(run.episodes, run.evaluations) for run in runs)
+    truth = sum(of_truth(run) for run in runs)
+    assert truth[["drives", "laps"]].tolist() == scores.loc["model", ["drives", "laps"]].tolist()
+    for name in ("log_loss", "brier", "crps"):
+        assert truth[name] < scores[name].min()
+
+
+def test_chance_of_gain_has_the_mean_of_its_formula():
+    run = simulate_run(1, "typical", checkpoints=6)
+    drawn = chance_of_gain(run.episodes, run.evaluations, draws=4000).mean()
+    expected = 0.0
+    for checkpoint in range(6):
+        others = run.evaluations[run.evaluations["checkpoint"] != checkpoint]
+        table = predict_races(run.episodes, others).checkpoints.set_index("checkpoint")
+        expected += 5 * table.loc[checkpoint, "finish"] * (1 - table.loc[checkpoint, "finish"])
+    assert drawn["model"] == pytest.approx(expected, rel=0.03)
+    assert drawn["model"] < drawn["neighbours"]
 
 
 def test_crps_of_a_normal_prediction_by_its_definition():
