@@ -114,6 +114,93 @@ def test_picked_checkpoint_narrows_the_driving_section():
     assert said(again) == said(page)
 
 
+def chart_with(page: AppTest, words: str) -> dict:
+    """The chart of which these words are a part."""
+    [found] = [chart for chart in charts(page) if words in json.dumps(chart)]
+    return found
+
+
+def test_a_section_in_the_address_narrows_map_curves_and_findings():
+    page = open_page(model="planted-faults (sample)")
+    findings = next(t.value for t in page.dataframe if "seconds_per_lap" in t.value)
+    name = findings["section"].iloc[0]
+    chosen = open_page(model="planted-faults (sample)", section=name)
+    assert_whole(chosen)
+    assert chosen.selectbox(key="section").value == name
+    assert f"in {name} and 1 m around it" in json.dumps(charts(chosen))
+    assert "around it" not in json.dumps(charts(page))
+    told = [element.value for element in chosen.markdown if "*Try:*" in element.value]
+    assert told and all(words.startswith(f"**{name}: ") for words in told)
+    chosen.selectbox(key="section").set_value("Whole track").run()
+    assert_whole(chosen)
+    assert said(chosen) == said(page)
+
+
+def test_a_section_without_a_finding_says_so():
+    page = open_page(model="planted-faults (sample)")
+    findings = next(t.value for t in page.dataframe if "seconds_per_lap" in t.value)
+    options = page.selectbox(key="section").options
+    name = next(option for option in options[1:] if option not in set(findings["section"]))
+    assert f"{name}. No finding" in said(open_page(model="planted-faults (sample)", section=name)).replace(
+        "*", ""
+    )
+
+
+def test_the_section_is_let_go_of_on_another_track(real_logs, monkeypatch):
+    monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
+    page = open_page(model="drfc-one-worker", section="T2")
+    assert page.selectbox(key="section").value == "T2"
+    page.selectbox(key="model").set_value("planted-faults (sample)").run()
+    assert_whole(page)
+    assert page.selectbox(key="section").value == "Whole track"
+
+
+def test_an_unknown_section_in_the_address_is_the_whole_track():
+    page = open_page(section="T99", compare="Nothing", lap_a="1.00 s, drive 999999", map="Mars")
+    assert_whole(page)
+    assert page.selectbox(key="section").value == "Whole track"
+
+
+def test_fast_laps_or_speed_on_the_map():
+    speed, lines = open_page(), open_page(map="Fast laps")
+    assert_whole(lines)
+    assert len(charts(lines)) == len(charts(speed)) + 1
+
+
+@pytest.mark.parametrize("compared", ["Two laps", "Two iterations"])
+def test_two_are_compared_along_the_track(compared):
+    page = open_page(compare=compared)
+    assert_whole(page)
+    key = "lap" if compared == "Two laps" else "iteration"
+    first, second = (page.selectbox(key=f"{key}_{end}") for end in "ab")
+    chart = chart_with(page, "It rises where the first loses")
+    assert chart["title"]["text"][0] == f"Time lost: {first.value} against {second.value}."
+    second.set_value(second.options[1]).run()
+    assert_whole(page)
+    after = chart_with(page, "It rises where the first loses")
+    assert after["title"]["text"][0] == f"Time lost: {first.value} against {second.options[1]}."
+
+
+def test_two_laps_of_another_model_are_let_go_of():
+    page = open_page(model="planted-faults (sample)", compare="Two laps")
+    before = page.selectbox(key="lap_a")
+    before.set_value(before.options[4]).run()
+    page.selectbox(key="model").set_value("fast-but-fragile (sample)").run()
+    assert_whole(page)
+    assert page.selectbox(key="lap_a").value in page.selectbox(key="lap_a").options
+
+
+def test_without_enough_laps_the_page_says_what_is_missing(real_logs, monkeypatch):
+    monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
+    page = open_page(model="workshop-2019-evaluation")
+    assert_whole(page)
+    assert "3 complete laps could be timed" in said(page)
+    assert "Lost on a fast lap" not in json.dumps(charts(page))
+    page = open_page(model="console-2023-sac", compare="Two iterations")
+    assert_whole(page)
+    assert "nothing to compare" in said(page)
+
+
 def test_over_trained_model_is_told_to_go_back():
     page = open_page(model="over-trained (sample)")
     assert "it has got worse" in said(page)

@@ -212,7 +212,9 @@ def time_delta_chart(
         resolve=alt.Resolve(scale=alt.ScaleResolveMap(y="independent")),
         width="container",
         height=DELTA_HEIGHT,
-        title=alt.Title([f"Time lost: where it rises, {name_a} lose on {name_b}.", "Band: 95 % interval."]),
+        title=alt.Title(
+            [f"Time lost: {name_a} against {name_b}.", "It rises where the first loses. Band: 95 % interval."]
+        ),
     )
 
 
@@ -297,6 +299,15 @@ def driven_lines_chart(
         # The first steps from standstill would take half of the colours.
         ends = table["speed"].quantile([0.05, 0.98]).to_list()
         colour = colour.scale(domain=ends, range=[SLOW, "#9a9a9a", FAST], clamp=True, nice=False)
+        # In one line above the map: below it, it would take the room of a third of it.
+        colour = colour.legend(
+            format=".2f",
+            tickCount=2,
+            orient="top",
+            direction="horizontal",
+            titleOrient="left",
+            gradientLength=110,
+        )
     if table.empty:
         colour = colour.legend(None)
     drawn, asked = lines.attrs.get("drives", 0), lines.attrs.get("asked", 0)

@@ -13,6 +13,7 @@ from deepracer_viz.analysis.driving import (
     time_account,
     time_delta,
 )
+from deepracer_viz.analysis.driving.findings import LEAST_COST
 from deepracer_viz.analysis.driving.timing import (
     LEAST_LAPS,
     STANDING,
@@ -83,7 +84,7 @@ def show(drives: Drives) -> None:
             "- **Table**: what to work on, costliest first. It compares the model with what it could do with the "
             "speeds and turns that it shows elsewhere, so it also finds what is wrong in every lap; the bars cannot. "
             "**At least** and **at most** hold the true cost with 95 % certainty; **n** is the number of drives "
-            "behind it. What costs less than 0.05 s a lap, or may be chance, is left out."
+            f"behind it. What costs less than {LEAST_COST} s a lap, or may be chance, is left out."
         )
 
 
@@ -201,7 +202,7 @@ def _show_charts(
             lines = driven_lines(steps, laps.drives["unique_episode"].iloc[fast])
             st.altair_chart(
                 driven_lines_chart(lines, track, shown, section),
-                key="lines",
+                key="fast_laps",
                 alt="The fast laps on the map, coloured by speed",
             )
         chart = driving_profile_chart(profile, findings, track, section, shown, with_map=shows == "Speed")
@@ -347,7 +348,10 @@ def _show_findings(findings: pd.DataFrame, section: str | None) -> None:
     )
     told = findings.head(_MOST_SENTENCES) if section is None else findings[findings["section"] == section]
     if told.empty:
-        st.markdown(f"**{plain(section)}.** Nothing here costs 0.05 s a lap or more with certainty.")
+        st.markdown(
+            f"**{plain(section)}.** No finding: against what this model could do, nothing here costs {LEAST_COST} s a "
+            "lap or more with certainty."
+        )
     for kind, alike in told.groupby("kind", sort=False):
         places = listed(list(alike["section"].replace("", "unknown part").unique()))
         evidence = " ".join(alike["evidence"])

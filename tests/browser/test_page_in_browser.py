@@ -180,17 +180,17 @@ def test_another_race_changes_the_choice_and_is_in_the_link(visit):
 
 def test_a_waypoint_pointed_at_is_marked_on_the_map_too(visit):
     visitor = visit("?model=planted-faults+(sample)")
-    chart = visitor.chart("driving")
+    chart = visitor.page.locator(".st-key-driving")
     chart.scroll_into_view_if_needed()
     map_alone = """chart => {
         const drawn = chart.querySelector('canvas'), part = document.createElement('canvas')
-        part.width = drawn.width * 0.38; part.height = drawn.height
+        part.width = drawn.width; part.height = drawn.height * 0.45
         part.getContext('2d').drawImage(drawn, 0, 0)
         return part.toDataURL()
     }"""
     before = chart.evaluate(map_alone)
     box = chart.bounding_box()
-    visitor.page.mouse.move(box["x"] + box["width"] * 0.78, box["y"] + box["height"] * 0.5)
+    visitor.page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.7)
     visitor.page.wait_for_timeout(800)
     assert chart.evaluate(map_alone) != before
     visitor.check()

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from deepracer_viz.analysis.driving import driving_profile, find_inefficiencies
+from deepracer_viz.analysis.driving.timing import TimeAccount
 from deepracer_viz.charts.driving import driving_profile_chart
 from deepracer_viz.charts.theme import MODELS, NEUTRAL, SLOW
 from deepracer_viz.track import load_track
@@ -241,6 +242,93 @@ def test_findings_are_shaded_also_over_the_start_line(profile, track):
     assert told[50] == "none"
     assert "finding" in {tip["field"] for tip in target["encoding"]["tooltip"]}
     assert "cost time" in " ".join(spec["title"]["text"])
+
+
+def test_a_finding_without_seconds_is_told_all_the_same(profile, track):
+    places = findings((10, 20)).assign(seconds_per_lap=np.nan)
+    spec = spec_of(driving_profile_chart(profile, places, track))
+    [target] = [u for u in units(spec) if u["mark"]["type"] == "bar"]
+    assert rows_of(spec, target)[15]["finding"] == "hard braking"
+
+
+def over_the_line(track):
+    """The section that crosses the start line."""
+    return track.sections[track.sections["waypoint_from"] > track.sections["waypoint_to"]].iloc[0]
+
+
+def test_a_section_alone_goes_on_past_the_start_line(profile, track):
+    section = over_the_line(track)
+    places = findings((118, 2), (60, 62))
+    spec = spec_of(driving_profile_chart(profile, places, track, section["section"]))
+    [target] = [u for u in units(spec) if u["mark"]["type"] == "bar"]
+    rows = pd.DataFrame(rows_of(spec, target))
+    assert rows["waypoint"].diff().dropna().eq(1).all()
+    assert (rows["number"] == rows["waypoint"] % 120).all()
+    inside = rows["section"] == section["section"]
+    assert set(rows["number"][inside]) == set(
+        np.flatnonzero(track.section_of(range(120)) == section["section"])
+    )
+    # A metre more on either side, to a waypoint.
+    metres = track.distance[rows["number"]]
+    assert 0.7 < section["start"] - metres[0] <= 1.0
+    assert 0.7 < metres[-1] - section["end"] <= 1.0
+    [shade] = marks(spec, type="rect", color=SLOW)
+    [place] = rows_of(spec, shade)
+    assert (place["begin"] % 120, place["end"] % 120) == (118, 2)
+    axis = target["encoding"]["x"]
+    assert axis["scale"]["domain"] == [rows["waypoint"].min(), rows["waypoint"].max()]
+    assert "% 120" in axis["axis"]["labelExpr"]
+    assert f"in {section['section']} and 1 m around it" in spec["title"]["text"][0]
+
+
+@pytest.mark.parametrize("width", [340, 900])
+def test_the_map_of_a_section_stays_in_its_place(profile, track, width):
+    section = over_the_line(track)
+    spec = spec_of(driving_profile_chart(profile, None, track, section["section"]))
+    values = layout(spec, width)
+    [dots] = [u for u in units(spec) if "color" in u.get("encoding", {})]
+    inside = {}
+    for axis in "xy":
+        scale = dots["encoding"][axis]["scale"]
+        inside[axis] = [eval(scale[end]["expr"], {"max": max}, values) for end in ("domainMin", "domainMax")]
+    drawn = 0
+    for unit in units(spec):
+        for row in rows_of(spec, unit):
+            if unit["encoding"].get("x", {}).get("field") == "x" and row["x"] is not None:
+                drawn += 1
+                assert all(inside[axis][0] <= row[axis] <= inside[axis][1] for axis in "xy")
+    assert drawn > 20
+    assert inside["x"][1] - inside["x"][0] < 8
+
+
+def test_an_open_track_has_no_waypoints_past_its_end():
+    from dataclasses import replace
+
+    closed = ellipse()
+    track = replace(closed, closed=False)
+    name = track.sections["section"].iloc[-1]
+    chart = driving_profile_chart(driving_profile(steps_on(track, range(119)), track), None, track, name)
+    spec = spec_of(chart)
+    [target] = [u for u in units(spec) if u["mark"]["type"] == "bar"]
+    assert all(row["waypoint"] == row["number"] for row in rows_of(spec, target))
+
+
+def test_panels_alone(profile, track):
+    whole, panels = (
+        spec_of(driving_profile_chart(profile, None, track, with_map=shown)) for shown in (True, False)
+    )
+    assert not [u for u in units(panels) if "color" in u.get("encoding", {})]
+    assert panels["height"] < whole["height"]
+
+
+def test_the_map_says_what_each_section_loses(profile, track):
+    name = track.sections["section"].iloc[0]
+    sections = pd.DataFrame({"section": [name], "lost": [0.314]})
+    account = TimeAccount(sections, 10, 9, 1, 0.5, 1.5, 40, 4, 20, "")
+    spec = spec_of(driving_profile_chart(profile, None, track, account=account))
+    told = {row["text"] for u in marks(spec, type="text") for row in rows_of(spec, u) if "text" in row}
+    assert f"{name} +0.31 s" in told
+    assert set(track.sections["section"][1:]) <= told
 
 
 @pytest.mark.parametrize("places", [None, NO_FINDINGS])

@@ -88,6 +88,13 @@ class TestAccount:
         [param] = [p for p in spec_of(time_account_chart(account))["params"] if "select" in p]
         assert param["name"] == "section" and param["select"]["fields"] == ["section"]
 
+    def test_the_chosen_section_stands_out(self, account):
+        name = account.sections["section"].iloc[1]
+        [bars] = marks(spec_of(time_account_chart(account, name)), "bar")
+        condition = bars["encoding"]["opacity"]["condition"]
+        assert condition["test"] == f'datum.section == "{name}"'
+        assert condition["value"] > bars["encoding"]["opacity"]["value"]
+
     def test_too_few_laps(self, run):
         few = time_account(section_times(run.steps, run.episodes.head(20), run.track))
         spec = spec_of(time_account_chart(few))
