@@ -96,7 +96,8 @@ class RewardMap:
           straights;
         - off_track_share: share of the steps with a wheel off the track (0..1, NaN without steps);
         - episode_ends: drives that broke off here; episode_ends_share: of all that broke off; exit_ends: for
-          corners those on the first `EXIT` metres of the straight after it;
+          corners those on the first `EXIT` metres of the straight after it; due_share: both together, of all
+          that broke off;
         - over_steering, under_steering: shares of the passes, see `reward_map`; NaN for straights and for fewer
           than `LEAST_PASSES` passes;
         - score: what the order follows, see `reward_map`;
@@ -277,6 +278,7 @@ def _measured(driven: Driven, ends: pd.DataFrame) -> pd.DataFrame:
     table["episode_ends"] = np.bincount(inside, minlength=count)
     table["episode_ends_share"] = table["episode_ends"] / max(len(ends), 1)
     table["exit_ends"] = _exit_ends(driven, ends)
+    table["due_share"] = _due(table) / max(len(ends), 1)
 
     over, under = _over_steering(driven, side), _under_steering(driven, side, offset, line, spread)
     enough = (table["passes"] >= LEAST_PASSES) & (side != 0)

@@ -370,8 +370,10 @@ def _converged(answer: TrainingProgress, x: alt.X, label: bool = True) -> list[a
         return []
     at, low, high = answer.converged_at, answer.converged_low, answer.converged_high
     place = pd.DataFrame({"iteration": [at], "low": [low - 0.5], "high": [high + 0.5]})
-    place["words"] = f"converged at {at} ({low} to {high})" if low < high else f"converged at {at}"
     first, last = _span(answer)
+    # Where nothing rose before, nothing converged here.
+    said = "converged at" if at > first else "level from"
+    place["words"] = f"{said} {at} ({low} to {high})" if low < high else f"{said} {at}"
     right = at > (first + last) / 2
     base = alt.Chart(place)
     whole = {"y": alt.value(alt.expr("plot_begin") if label else 0), "y2": alt.value(alt.expr("height"))}

@@ -19,6 +19,7 @@ _MAP_HEIGHT = (260, 560)  # px
 _MAP_WIDTH = 720  # px that the map has on a laptop, to choose a height that suits the track
 _HEADER = 120  # px of the height that titles and legends take
 
+_MOST_TICKS = 9  # along an axis that has a tick at every action
 _SIDES = "datum.value == 0 ? '0' : abs(datum.value) + (datum.value > 0 ? '° left' : '° right')"
 _LEGEND = {"direction": "horizontal", "titleOrient": "left", "gradientLength": 130}
 # The ends of viridis would be lost on black and on white.
@@ -282,15 +283,22 @@ def action_use_chart(answer: ActionUse) -> alt.LayerChart:
     )
 
 
-def _action_axes(steering: str, speed: str, padding: int = 0) -> tuple[alt.X, alt.Y]:
-    """Axes of the actions; steering runs backwards, so that left is on the left."""
+def _action_axes(
+    steering: str, speed: str, padding: int = 0, at: pd.DataFrame | None = None
+) -> tuple[alt.X, alt.Y]:
+    """Axes of the actions; steering runs backwards, so that left is on the left. Ticks at actions where few."""
+    ticks = [{"tickCount": 5}, {"tickCount": 5}]
+    for place, name in enumerate(() if at is None else (steering, speed)):
+        values = sorted(set(at[name].dropna().round(2).tolist()))
+        if len(values) <= _MOST_TICKS:
+            ticks[place] = {"values": values}
     scale = {"zero": False, "nice": False, "padding": padding}
     return (
         alt.X(f"{steering}:Q")
         .title("Steering")
-        .axis(labelExpr=_SIDES, grid=False, tickCount=5)
+        .axis(labelExpr=_SIDES, grid=False, **ticks[0])
         .scale(reverse=True, **scale),
-        alt.Y(f"{speed}:Q").title("Commanded speed (m/s)").axis(grid=False, tickCount=5).scale(**scale),
+        alt.Y(f"{speed}:Q").title("Commanded speed (m/s)").axis(grid=False, **ticks[1]).scale(**scale),
     )
 
 
@@ -312,7 +320,7 @@ def _action_dots(actions: pd.DataFrame) -> list[alt.Chart]:
         _percent(share) if used else "never" for share, used in table[["share", "used"]].to_numpy()
     ]
     # Room for the largest dot and its label at the edge.
-    base = alt.Chart(table).encode(*_action_axes("steering_angle", "speed", padding=30))
+    base = alt.Chart(table).encode(*_action_axes("steering_angle", "speed", 30, table))
     dots = base.encode(
         size=alt.Size("size:Q").scale(None).legend(None),
         tooltip=[alt.Tooltip("action:Q", title="Action"), *_action_tooltip()],

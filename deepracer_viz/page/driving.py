@@ -51,7 +51,7 @@ def show(drives: Drives) -> None:
     steps = drives.steps_of_laps if which == "Completed laps" else drives.steps
     if len(steps):
         traces = None if drives.track is None else lay_along(steps, drives.episodes, drives.track)
-        findings = find_inefficiencies(steps, drives.episodes, drives.track)
+        findings = find_inefficiencies(steps, drives.episodes, drives.track, traces)
         slot_for_verdict.markdown(plain(driving_verdict(findings, drives.episodes)))
         _show_charts(drives, steps, traces, findings, section, slot_for_map)
         _show_findings(findings, section)

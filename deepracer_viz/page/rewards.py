@@ -92,7 +92,10 @@ def _show_rewards(drives: Drives, action_space: ActionSpace | None) -> None:
     if len(answer.cells):
         left.altair_chart(reward_map_chart(answer, faint, ends), key="reward_map", alt=answer.verdict)
     else:
-        left.info("No step with a reward is left by these choices.")
+        left.info(
+            "No step with a reward is left: the actions mapped and the actions chosen narrow the map together. Let "
+            "go of one of them."
+        )
     with right:
         for turn in answer.sections[answer.sections["reason"] != ""].head(3).itertuples():
             fault = f", {turn.fault}" if turn.fault else ""
@@ -158,7 +161,7 @@ def _show_ranking(answer: RewardMap) -> None:
         return
     share = {"format": "percent", "min_value": 0.0, "max_value": 1.0}
     spread = pd.to_numeric(answer.sections["lateral_spread"]).max()
-    shares = ["episode_ends_share", "off_track_share", "over_steering", "under_steering"]
+    shares = ["due_share", "off_track_share", "over_steering", "under_steering"]
     st.dataframe(
         answer.sections.round(dict.fromkeys(shares, 2)),
         hide_index=True,
@@ -166,7 +169,7 @@ def _show_ranking(answer: RewardMap) -> None:
         column_order=[
             "section",
             "fault",
-            "episode_ends_share",
+            "due_share",
             "lateral_spread",
             "off_track_share",
             "over_steering",
@@ -178,7 +181,9 @@ def _show_ranking(answer: RewardMap) -> None:
         column_config={
             "section": st.column_config.TextColumn("Section", width=70),
             "fault": st.column_config.TextColumn("What", width=130),
-            "episode_ends_share": st.column_config.ProgressColumn("Early ends", **share),
+            "due_share": st.column_config.ProgressColumn(
+                "Early ends", help="In the turn or on the metre after it.", **share
+            ),
             "lateral_spread": st.column_config.ProgressColumn(
                 "Spread (m)", format="%.2f", min_value=0.0, max_value=float(spread) if spread > 0 else 1.0
             ),
@@ -186,7 +191,7 @@ def _show_ranking(answer: RewardMap) -> None:
             "over_steering": st.column_config.NumberColumn("Over-steering", format="percent"),
             "under_steering": st.column_config.NumberColumn("Under-steering", format="percent"),
             "reward_spread": st.column_config.NumberColumn("Spread of reward", format="%.2f"),
-            "episode_ends": st.column_config.NumberColumn("Early ends (n)"),
+            "episode_ends": st.column_config.NumberColumn("Early ends inside (n)"),
             "passes": st.column_config.NumberColumn("Passes (n)"),
         },
     )

@@ -148,6 +148,7 @@ def test_early_ends_are_counted_where_they_happen(track):
     assert table["episode_ends"].to_dict() == {"T1": 2, "T2": 1, "S2": 2, "S1": 0}
     assert table["exit_ends"].to_dict() == {"T1": 1, "T2": 0, "S2": 0, "S1": 0}
     assert table["episode_ends_share"]["T1"] == pytest.approx(0.4)
+    assert table["due_share"].to_dict() == pytest.approx({"T1": 0.6, "T2": 0.2, "S2": 0.4, "S1": 0})
     assert set(answer.ends["unique_episode"]) == set(ends)
     assert set(answer.ends["end_status"]) == {"off_track"} and (answer.ends["ends"] == 1).all()
     assert answer.ends.set_index("unique_episode")["section"].to_dict() == {

@@ -5,14 +5,19 @@ import pytest
 MODEL = "?model=planted-faults+(sample)"
 
 
-def part(visitor, key: str):
-    """The part of the page under a key; parts whose marks were taken off have a number behind it."""
-    return visitor.page.locator(f'[class*="st-key-{key}"]:not([data-stale="true"])')
+ACCOUNT, DELTA, MAP = 1, 2, 3
+"""Place of each chart in the section; the map is the one with the curves, or the one of the fast laps."""
 
 
-def picture(visitor, key: str) -> str:
-    """What a chart shows, to compare."""
-    return part(visitor, key).evaluate(
+def chart(visitor, number: int):
+    """One of the charts of the section."""
+    found = "//*[@id='driving']/following::*[@data-testid='stVegaLiteChart'][not(ancestor::*[@data-stale='true'])]"
+    return visitor.page.locator(f"xpath=({found})[{number}]")
+
+
+def picture(visitor, number: int) -> str:
+    """What it shows, to compare."""
+    return chart(visitor, number).evaluate(
         "c => { const v = c.querySelector('canvas'); return v ? v.toDataURL()"
         " : c.querySelector('svg.marks').outerHTML }"
     )
@@ -27,13 +32,13 @@ def wait_for_section(visitor, name: str | None) -> None:
 
 
 def click_bar(visitor, number: int) -> None:
-    bar = part(visitor, "account").locator("path[aria-roledescription=bar]").nth(number)
+    bar = chart(visitor, ACCOUNT).locator("path[aria-roledescription=bar]").nth(number)
     bar.scroll_into_view_if_needed()
     bar.click(force=True)
 
 
 def pick_row(visitor, row: int) -> None:
-    table = part(visitor, "findings")
+    table = visitor.page.locator('[class*="st-key-findings"]:not([data-stale="true"])')
     table.scroll_into_view_if_needed()
     box = table.bounding_box()
     visitor.page.mouse.click(box["x"] + 18, box["y"] + 52 + 35 * row)
@@ -41,40 +46,40 @@ def pick_row(visitor, row: int) -> None:
 
 def test_a_bar_clicked_zooms_map_and_curves_and_the_link_reopens_it(visit):
     visitor = visit(MODEL)
-    before = picture(visitor, "driving"), picture(visitor, "delta")
+    before = picture(visitor, MAP), picture(visitor, DELTA)
     click_bar(visitor, 3)
     wait_for_section(visitor, "T3")
-    shown = picture(visitor, "driving"), picture(visitor, "delta")
+    shown = picture(visitor, MAP), picture(visitor, DELTA)
     assert all(now != then for now, then in zip(shown, before, strict=True))
     visitor.shoot("section-chosen")
     visitor.check()
 
     again = visit("?" + visitor.page.url.partition("/?")[2])
-    assert (picture(again, "driving"), picture(again, "delta")) == shown
+    assert (picture(again, MAP), picture(again, DELTA)) == shown
     again.check()
 
     click_bar(visitor, 3)
     wait_for_section(visitor, None)
-    assert picture(visitor, "driving") == before[0]
+    assert picture(visitor, MAP) == before[0]
     visitor.check()
 
 
 def test_the_last_pick_wins(visit):
     visitor = visit(MODEL)
-    whole = picture(visitor, "driving")
+    whole = picture(visitor, MAP)
     pick_row(visitor, 0)
     visitor.page.wait_for_function("location.search.includes('section=')", timeout=30_000)
     visitor.settled()
-    of_row = picture(visitor, "driving")
+    of_row = picture(visitor, MAP)
     assert of_row != whole
     click_bar(visitor, 0)
     wait_for_section(visitor, "S1")
-    of_bar = picture(visitor, "driving")
+    of_bar = picture(visitor, MAP)
     assert of_bar not in (whole, of_row)
     visitor.page.get_by_role("combobox", name="Section").click()
     visitor.page.get_by_role("option", name="Whole track", exact=True).click()
     wait_for_section(visitor, None)
-    assert picture(visitor, "driving") == whole
+    assert picture(visitor, MAP) == whole
     visitor.check()
 
 
@@ -84,30 +89,30 @@ def test_fast_laps_on_the_map(visit, width):
     visitor.page.get_by_test_id("stButtonGroup").get_by_text("Fast laps", exact=True).last.click()
     visitor.page.wait_for_function("location.search.includes('map=')", timeout=30_000)
     visitor.settled()
-    assert part(visitor, "fast_laps").locator("canvas").count() == 1
-    whole = picture(visitor, "fast_laps")
+    assert chart(visitor, MAP).locator("canvas").count() == 1
+    whole = picture(visitor, MAP)
     click_bar(visitor, 0)
     wait_for_section(visitor, "S1")
-    assert picture(visitor, "fast_laps") != whole
+    assert picture(visitor, MAP) != whole
     visitor.check()
 
 
 def test_two_laps_are_compared_and_the_link_reopens_them(visit):
     visitor = visit(MODEL)
-    before = picture(visitor, "delta")
+    before = picture(visitor, DELTA)
     visitor.page.get_by_test_id("stButtonGroup").get_by_text("Two laps", exact=True).click()
     visitor.page.wait_for_function("location.search.includes('compare=')", timeout=30_000)
     visitor.settled()
-    assert picture(visitor, "delta") != before
-    before = picture(visitor, "delta")
+    assert picture(visitor, DELTA) != before
+    before = picture(visitor, DELTA)
     visitor.page.get_by_role("combobox", name="against").click()
     visitor.page.get_by_role("option").nth(2).click()
     visitor.page.wait_for_function("location.search.includes('lap_b=')", timeout=30_000)
     visitor.settled()
-    shown = picture(visitor, "delta")
+    shown = picture(visitor, DELTA)
     assert shown != before
     visitor.check()
 
     again = visit("?" + visitor.page.url.partition("/?")[2])
-    assert picture(again, "delta") == shown
+    assert picture(again, DELTA) == shown
     again.check()

@@ -180,7 +180,7 @@ def test_another_race_changes_the_choice_and_is_in_the_link(visit):
 
 def test_a_waypoint_pointed_at_is_marked_on_the_map_too(visit):
     visitor = visit("?model=planted-faults+(sample)")
-    chart = visitor.page.locator(".st-key-driving")
+    chart = visitor.page.locator("xpath=(//*[@id='driving']/following::*[@data-testid='stVegaLiteChart'])[3]")
     chart.scroll_into_view_if_needed()
     map_alone = """chart => {
         const drawn = chart.querySelector('canvas'), part = document.createElement('canvas')

@@ -4,6 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
+import vl_convert
 
 from deepracer_viz import load_run
 from deepracer_viz.analysis.driving import section_times, time_account, time_delta
@@ -219,7 +220,6 @@ class TestLines:
 
 
 def test_every_chart_is_a_valid_one(run, account, groups):
-    vl_convert = pytest.importorskip("vl_convert")
     lines = driven_lines(run.steps, groups[1].drives["unique_episode"].head(3))
     for chart in (
         time_account_chart(account),

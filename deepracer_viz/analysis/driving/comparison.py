@@ -186,20 +186,24 @@ class Comparison:
         return found
 
 
-def compare(steps: pd.DataFrame, episodes: pd.DataFrame, track: Track) -> Comparison | None:
+def compare(
+    steps: pd.DataFrame, episodes: pd.DataFrame, track: Track, traces: Traces | None = None
+) -> Comparison | None:
     """Compare all laps, or all drives where laps are few.
 
     Parameters
     ----------
     steps, episodes, track
         As for `lay_along`.
+    traces : Traces, optional
+        Its answer for them, where it is at hand.
 
     Returns
     -------
     Comparison or None
         None where no place of the track was passed by `LEAST_LAPS` drives, standing starts left out.
     """
-    traces = lay_along(steps, episodes, track)
+    traces = lay_along(steps, episodes, track) if traces is None else traces
     if traces is None:
         return None
     known = episodes.set_index("unique_episode")["driven_time"]

@@ -16,6 +16,7 @@ from deepracer_viz.analysis.driving.corners import (
 from deepracer_viz.analysis.driving.ends import episode_ends_here
 from deepracer_viz.analysis.driving.straights import brakes_too_early, slow_exit, slow_on_a_straight, weaving
 from deepracer_viz.analysis.driving.stretch import Claim, Stretch
+from deepracer_viz.analysis.driving.traces import Traces
 from deepracer_viz.track import Track, rebuild_track
 
 LEAST_COST = 0.05
@@ -57,7 +58,7 @@ DETECTORS: tuple[Callable[[Comparison, list[Stretch]], Iterator[Claim]], ...] = 
 
 
 def find_inefficiencies(
-    steps: pd.DataFrame, episodes: pd.DataFrame, track: Track | None = None
+    steps: pd.DataFrame, episodes: pd.DataFrame, track: Track | None = None, traces: Traces | None = None
 ) -> pd.DataFrame:
     """Where and how the car loses time, costliest first.
 
@@ -74,6 +75,8 @@ def find_inefficiencies(
         Their episodes; unique_episode, complete, traced, driven_time and end_status are used.
     track : Track, optional
         Geometry; rebuilt from the steps where none is given.
+    traces : Traces, optional
+        The drives laid along that track, where they are at hand (see `deepracer_viz.analysis.driving.traces`).
 
     Returns
     -------
@@ -99,7 +102,7 @@ def find_inefficiencies(
         are compared) and "laps" (whether they are complete laps).
     """
     track = rebuild_track(steps) if track is None else track
-    comparison = None if track is None else compare(steps, episodes, track)
+    comparison = None if track is None else compare(steps, episodes, track, traces)
     rows = [] if comparison is None else _rows(comparison)
     table = pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
     table.attrs = {"sections": [], "drives": 0, "laps": False}
