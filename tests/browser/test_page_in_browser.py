@@ -32,11 +32,16 @@ def drop(visitor, *files: Path | dict) -> None:
     visitor.settled()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
-    ("size", "width", "height"), [("wide", 1800, 1000), ("laptop", 1280, 800), ("phone", 400, 800)]
+    ("size", "width", "height", "scheme"),
+    [
+        ("wide", 1800, 1000, "light"),
+        ("wide", 1800, 1000, "dark"),
+        ("laptop", 1280, 800, "light"),
+        ("phone", 400, 800, "dark"),
+    ],
 )
-def test_opens_on_a_sample_model(visit, scheme, size, width, height):
+def test_opens_on_a_sample_model(visit, size, width, height, scheme):
     visitor = visit(width=width, height=height, scheme=scheme)
     for question in QUESTIONS:
         expect(visitor.page.get_by_role("heading", name=question)).to_be_visible()
