@@ -19,15 +19,13 @@ from deepracer_viz.analysis.trend import (
     LEVEL,
     MIN_ITERATIONS,
     NORMAL,
+    STEADY_COMPLETION,
     completion_trend,
     ended,
     fit_trend,
     state_of,
 )
 from deepracer_viz.analysis.words import counted, percent
-
-STEADY_COMPLETION = 0.5
-"""Below this share of finished drives a plateau is no success, and training on alone not the way out."""
 
 ENTROPY_SLOWED = 0.5
 """Entropy confirms a plateau when since then it falls less than this share as fast as before."""

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import special
 
 from deepracer_viz.analysis.intervals import wilson_interval
-from deepracer_viz.analysis.trend import CompletionTrend
+from deepracer_viz.analysis.trend import STEADY_COMPLETION, CompletionTrend
 
 MIN_LAPS = 8
 """Fewest laps that get a curve, markers and a chance.
@@ -40,9 +40,6 @@ NARROW_REACH = 0.02
 
 On a ten-second lap this is 0.2 s, three steps of a simulator that looks 15 times a second.
 """
-
-STEADY_COMPLETION = 0.5
-"""Below this share of finished drives a model has more to win by finishing than by pace."""
 
 RACE_CHANCE = 0.5
 """Every second lap beats the target: nothing is left to train for it."""

@@ -135,6 +135,13 @@ class RewardMap:
     track: Track | None
     verdict: str
 
+    @property
+    def next_turn(self) -> str:
+        """Name of the turn to work on next, "" where the data cannot say."""
+        first = self.sections.head(1)
+        turns = first.loc[_told(first) & (first["kind"] == "corner"), "section"]
+        return "".join(turns)
+
 
 def reward_map(
     steps: pd.DataFrame,

@@ -51,6 +51,9 @@ UNSETTLED = 20.0
 TREND_ITERATIONS = 5
 """Iterations that are judged together: with 20 drives each, completion is then good to about 10 points."""
 
+STEADY_COMPLETION = 0.5
+"""Below this share of finished drives a model gains more by finishing than by pace; a plateau there is no success."""
+
 NORMAL = float(special.ndtri((1 + LEVEL) / 2))
 """Standard errors to either side of a normal interval of that level."""
 

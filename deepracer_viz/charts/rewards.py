@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from deepracer_viz.analysis.actions import ActionUse
-from deepracer_viz.analysis.rewards import LEAST_ENDS, LEAST_PASSES, RewardMap
+from deepracer_viz.analysis.rewards import RewardMap
 from deepracer_viz.charts.theme import CANVAS, FAST, MODELS, NEUTRAL, SLOW
 from deepracer_viz.charts.trackmap import beside_the_road, border_lines, centre_line, map_axes
 
@@ -242,17 +242,8 @@ def _labels(answer: RewardMap) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
     room = _LABEL_ROOM if track.inner is not None else _LABEL_ROOM_UNKNOWN
     labels, start = beside_the_road(places.dropna(), track, numbers=False, room=room)
-    labels["next"] = labels["text"] == _next_turn(answer.sections)
+    labels["next"] = labels["text"] == answer.next_turn
     return labels, start
-
-
-def _next_turn(sections: pd.DataFrame) -> str:
-    """Name of the turn to work on next, "" where the data cannot say."""
-    if sections.empty or sections["kind"].iloc[0] != "corner":
-        return ""
-    first = sections.iloc[0]
-    told = first["passes"] >= LEAST_PASSES or first["episode_ends"] + first["exit_ends"] >= LEAST_ENDS
-    return first["section"] if told else ""
 
 
 def action_use_chart(answer: ActionUse) -> alt.LayerChart:
