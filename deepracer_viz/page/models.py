@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,15 +18,30 @@ from deepracer_viz.page.text import plain
 _ARCHIVE = re.compile(r"(?i)\.(tar\.gz|tgz|tar|zip)$")
 
 
+MODELS_KEPT = 48
+"""Models that stay in memory for all visitors: an organiser goes through dozens of them, and back."""
+
+MEMORY_KEPT = 4 << 30
+"""Bytes of step tables that they may hold together; the model shown least recently goes first."""
+
+
 @dataclass(frozen=True)
 class Model:
-    """A model that can be chosen; ``stamp`` changes when its files do."""
+    """A model that can be chosen."""
 
     source: str | list
-    stamp: tuple
     shared: bool = True
     routes: tuple[str, ...] = ()
     is_sample: bool = False
+
+    @property
+    def stamp(self) -> tuple:
+        """What a model that was read is known by: changes when its files do, wherever in its folder they are."""
+        if not self.shared:
+            return tuple(file.file_id for _, file in self.source)
+        inside = (os.path.join(folder, name) for folder, _, names in os.walk(self.source) for name in names)
+        files = [(path, os.lstat(path)) for path in (self.source, *sorted(inside), *self.routes)]
+        return tuple((path, about.st_mtime_ns, about.st_size) for path, about in files)
 
 
 @dataclass
@@ -35,18 +51,39 @@ class _Slot:
     lock: threading.Lock = field(default_factory=threading.Lock)
     run: TrainingRun | None = None
     error: str = ""
+    size: int = 0  # bytes of the step tables, which outweigh all else
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
-def _shared_slot(stamp: tuple) -> _Slot:
+class _Shelf:
+    """Slots by stamp, of which those looked at least recently go when there is no more room."""
+
+    def __init__(self, models: int, memory: int):
+        self._models, self._memory = models, memory
+        self._slots: OrderedDict[tuple, _Slot] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def slot(self, stamp: tuple) -> _Slot:
+        """Return the slot of a model, an empty one when it is not there."""
+        with self._lock:
+            slot = self._slots.setdefault(stamp, _Slot())
+            self._slots.move_to_end(stamp)
+            # Whoever looks at a model that goes has it in hand, and keeps it.
+            held = sum(slot.size for slot in self._slots.values())
+            while len(self._slots) > 1 and (len(self._slots) > self._models or held > self._memory):
+                held -= self._slots.popitem(last=False)[1].size
+            return slot
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _shared_shelf() -> _Shelf:
     """Samples and folder models are read once for all visitors."""
-    return _Slot()
+    return _Shelf(MODELS_KEPT, MEMORY_KEPT)
 
 
-@st.cache_resource(max_entries=4, scope="session", show_spinner=False)
-def _own_slot(stamp: tuple) -> _Slot:
+@st.cache_resource(max_entries=1, scope="session", show_spinner=False)
+def _own_shelf() -> _Shelf:
     """Uploads stay with the visitor who brought them."""
-    return _Slot()
+    return _Shelf(4, MEMORY_KEPT // 4)
 
 
 def logs_folder() -> str | None:
@@ -59,14 +96,9 @@ def logs_folder() -> str | None:
 def models_in(folder: Path, samples: bool = False) -> dict[str, Model]:
     """Models of a folder; route files beside them are tried for each."""
     routes = tuple(str(path) for path in sorted(folder.glob("*.npy")))
-
-    def stamp(path: Path) -> tuple:
-        return (str(path), *((p.stat().st_mtime_ns, p.stat().st_size) for p in (path, *map(Path, routes))))
-
-    found = find_models(folder)
     return {
-        f"{name} (sample)" if samples else name: Model(str(p), stamp(p), routes=routes, is_sample=samples)
-        for name, p in found.items()
+        f"{name} (sample)" if samples else name: Model(str(path), routes=routes, is_sample=samples)
+        for name, path in find_models(folder).items()
     }
 
 
@@ -81,9 +113,7 @@ def models_dropped(files: list) -> dict[str, Model]:
     if loose:
         groups[loose[0].name if len(loose) == 1 else f"{len(loose)} files"] = loose
     return {
-        f"{name} (yours)": Model(
-            [(file.name, file) for file in group], tuple(f.file_id for f in group), shared=False
-        )
+        f"{name} (yours)": Model([(file.name, file) for file in group], shared=False)
         for name, group in groups.items()
     }
 
@@ -101,7 +131,7 @@ def _readable(routes: tuple[str, ...]) -> list[Track]:
 
 def read_model(name: str, model: Model) -> TrainingRun:
     """Read a model, or take it from its slot; shows progress, and ends the page when nothing was found."""
-    slot = _shared_slot(model.stamp) if model.shared else _own_slot(model.stamp)
+    slot = (_shared_shelf() if model.shared else _own_shelf()).slot(model.stamp)
     with slot.lock:
         if slot.run is None and not slot.error:
             bar = st.progress(0.0, text=f"Reading {plain(name)}")
@@ -112,6 +142,8 @@ def read_model(name: str, model: Model) -> TrainingRun:
                     track=_readable(model.routes),
                     on_progress=lambda done, total: bar.progress(done / max(total, 1)),
                 )
+                tables = (slot.run.steps, slot.run.evaluation_steps)
+                slot.size = sum(int(table.memory_usage().sum()) for table in tables)
             except LogError as error:
                 slot.error = str(error)
             except Exception:

@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 
-from deepracer_viz.page.models import logs_folder, models_dropped, models_in
+from deepracer_viz.page.models import _Shelf, logs_folder, models_dropped, models_in
 
 
 class Dropped(io.BytesIO):
@@ -41,6 +41,45 @@ def test_folder_models_change_their_stamp_with_their_files(tmp_path):
     before = models_in(tmp_path)["run"].stamp
     log.write_text("a and more")
     assert models_in(tmp_path)["run"].stamp != before
+
+
+def test_a_folder_model_changes_its_stamp_with_any_file_inside(tmp_path):
+    inside = tmp_path / "run" / "training-simtrace"
+    inside.mkdir(parents=True)
+    (inside / "0-iteration.csv").write_text("a")
+    before = models_in(tmp_path)["run"].stamp
+    assert models_in(tmp_path)["run"].stamp == before
+    (inside / "0-iteration.csv").write_text("a and more")
+    assert models_in(tmp_path)["run"].stamp != before
+
+
+def test_dropped_models_are_known_by_their_files():
+    one, other = models_dropped([Dropped("a.zip"), Dropped("b.zip")]).values()
+    assert one.stamp == ("id of a.zip",) and other.stamp == ("id of b.zip",)
+
+
+def test_a_shelf_keeps_the_same_slot_for_the_same_model():
+    shelf = _Shelf(models=2, memory=10_000)
+    assert shelf.slot(("a",)) is shelf.slot(("a",))
+    assert shelf.slot(("a",)) is not shelf.slot(("b",))
+
+
+@pytest.mark.parametrize(("models", "memory"), [(2, 10**6), (9, 2000)])
+def test_a_full_shelf_lets_go_of_the_model_shown_least_recently(models, memory):
+    shelf = _Shelf(models, memory)
+    first, second = shelf.slot(("first",)), shelf.slot(("second",))
+    first.size = second.size = 900
+    assert shelf.slot(("first",)) is first
+    shelf.slot(("third",)).size = 900
+    assert shelf.slot(("first",)) is first
+    assert shelf.slot(("second",)) is not second
+
+
+def test_a_model_larger_than_the_shelf_stays_while_it_is_shown():
+    shelf = _Shelf(models=2, memory=10)
+    slot = shelf.slot(("large",))
+    slot.size = 800
+    assert shelf.slot(("large",)) is slot
 
 
 def test_route_files_beside_models_come_along(tmp_path):
