@@ -1,9 +1,12 @@
 """Chart of the performance envelope: lap times, their normal curve and the figures read off them."""
 
+import functools
+
 import altair as alt
 import pandas as pd
 
 from deepracer_viz.analysis.envelope import PerformanceEnvelope
+from deepracer_viz.charts.sheet import Drawing, Sheet, drawing, slot, table
 from deepracer_viz.charts.theme import FAST, MODELS, NEUTRAL, SLOW
 
 _BARS, _GAP, _ROW = 260, 16, 32
@@ -40,12 +43,23 @@ def performance_envelope_chart(answer: PerformanceEnvelope) -> alt.LayerChart | 
     altair.LayerChart or altair.Chart
         A single view as wide as its container; without laps a sentence in place of the chart.
     """
-    if not answer.n:
-        sentence = alt.Chart(pd.DataFrame({"text": ["No completed laps to show"]}))
-        return (
-            sentence.mark_text(fontSize=16).encode(text="text:N").properties(width="container", height=_BARS)
-        )
+    return performance_envelope_sheet(answer).chart()
 
+
+def performance_envelope_sheet(answer: PerformanceEnvelope) -> Sheet:
+    """Return what :func:`performance_envelope_chart` shows, quickly filled.
+
+    Parameters
+    ----------
+    answer : PerformanceEnvelope
+        From `deepracer_viz.analysis.envelope.performance_envelope`.
+
+    Returns
+    -------
+    Sheet
+    """
+    if not answer.n:
+        return Sheet(_without_laps(), {"words": pd.DataFrame({"text": ["No completed laps to show"]})})
     bars = _bars(answer)
     rows = _rows(answer)
     first, last = bars["low"].min(), bars["high"].max()
@@ -60,14 +74,32 @@ def performance_envelope_chart(answer: PerformanceEnvelope) -> alt.LayerChart | 
     first, last = min(first, rows["low"].min()), max(last, rows["high"].max())
     margin = 0.02 * (last - first)
     first, last = first - margin, last + margin
-    height = _BARS + _GAP + _ROW * len(rows)
+    curve = answer.curve[answer.curve["time"].between(first, last)]
+    return Sheet(
+        # A layer without rows makes the browser warn of an infinite extent.
+        _histogram(len(rows), with_curve=len(answer.curve) > 0),
+        {"bars": bars, "rows": rows} | ({"curve": curve} if len(answer.curve) else {}),
+        {"first": first, "last": last, "title": _title(answer, bars, hidden)},
+    )
+
+
+@functools.cache
+def _without_laps() -> Drawing:
+    words = table("words").mark_text(fontSize=16).encode(text="text:N")
+    return drawing(words.properties(width="container", height=_BARS))
+
+
+@functools.lru_cache(maxsize=16)
+def _histogram(rows: int, with_curve: bool) -> Drawing:
+    """Bars and curve over so many labelled rows."""
+    height = _BARS + _GAP + _ROW * rows
     # Shares of the height and not pixels: a full-screen view changes the height.
     upper = {"range": [alt.expr(f"height * {_BARS / height}"), 0]}
     lower = {"range": [alt.expr(f"height * {(_BARS + _GAP) / height}"), alt.expr("height")]}
     time = (
         alt.X("time:Q")
         .title("Lap time (s)")
-        .scale(domain=[first, last], nice=False)
+        .scale(domain=[slot("first"), slot("last")], nice=False)
         .axis(grid=False, tickCount=10)
     )
     laps = alt.Y("laps:Q").title("Laps").scale(**upper).axis(tickMinStep=1, tickCount=5, format="d")
@@ -76,7 +108,7 @@ def performance_envelope_chart(answer: PerformanceEnvelope) -> alt.LayerChart | 
     )
 
     histogram = (
-        alt.Chart(bars)
+        table("bars")
         .mark_bar(color=MODELS[0])
         .encode(
             x=alt.X("low:Q").bin("binned"),
@@ -92,7 +124,7 @@ def performance_envelope_chart(answer: PerformanceEnvelope) -> alt.LayerChart | 
         )
     )
     curve = (
-        alt.Chart(answer.curve[answer.curve["time"].between(first, last)])
+        table("curve")
         .mark_line(color=NEUTRAL, strokeDash=[7, 4], strokeWidth=2.5)
         .encode(
             x=time,
@@ -103,7 +135,7 @@ def performance_envelope_chart(answer: PerformanceEnvelope) -> alt.LayerChart | 
             ],
         )
     )
-    row = alt.Chart(rows).encode(
+    row = table("rows").encode(
         y=alt.Y("name:N")
         .title(None)
         .sort(None)
@@ -126,12 +158,13 @@ def performance_envelope_chart(answer: PerformanceEnvelope) -> alt.LayerChart | 
     labels = row.mark_text(align="left", dx=9, fontSize=14).encode(
         x="high:Q", text="label:N", color=alt.value(NEUTRAL)
     )
-    # A layer without rows makes the browser warn of an infinite extent.
-    upper_layers = [histogram, curve] if len(answer.curve) else [histogram]
-    return (
-        alt.layer(alt.layer(*upper_layers), alt.layer(stems, intervals, points, labels))
+    return drawing(
+        alt.layer(
+            alt.layer(histogram, *([curve] if with_curve else [])),
+            alt.layer(stems, intervals, points, labels),
+        )
         .resolve_scale(y="independent")
-        .properties(width="container", height=height, title=_title(answer, bars, hidden))
+        .properties(width="container", height=height, title=alt.Title(slot("title")))
     )
 
 
@@ -178,7 +211,7 @@ def _rows(answer: PerformanceEnvelope) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("time", ascending=False, kind="stable")
 
 
-def _title(answer: PerformanceEnvelope, bars: pd.DataFrame, hidden: pd.DataFrame) -> alt.Title:
+def _title(answer: PerformanceEnvelope, bars: pd.DataFrame, hidden: pd.DataFrame) -> list[str]:
     width = bars["high"].iloc[0] - bars["low"].iloc[0]
     lines = [f"{answer.n:,} {'lap' if answer.n == 1 else 'laps'}, {width:.4g} s a bar"]
     test = answer.normality
@@ -194,4 +227,4 @@ def _title(answer: PerformanceEnvelope, bars: pd.DataFrame, hidden: pd.DataFrame
     if len(hidden):
         listed = ", ".join(hidden["name"] + " " + hidden["label"].str.split(",").str[0])
         lines.append(f"Too far off to draw: {listed}")
-    return alt.Title(lines)
+    return lines

@@ -4,6 +4,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from deepracer_viz.charts.sheet import inside
 from deepracer_viz.track import Track
 
 _LINE_POINTS = 200  # per line; enough for a smooth one
@@ -45,6 +46,60 @@ def map_axes(
             )
         )
     return tuple(axes)
+
+
+def square_axes(width: str = "width", height: str = "height") -> tuple[alt.X, alt.Y]:
+    """Axes with the same metres per pixel on both, whatever the shape of the map on the screen.
+
+    What they show is filled in with :func:`reach_of_map`.
+
+    Parameters
+    ----------
+    width, height : str
+        Vega expressions for the size of the map in pixels; the map begins at the left and top of its view.
+
+    Returns
+    -------
+    altair.X, altair.Y
+        For the fields x and y, without axis lines.
+    """
+    size = (width, height)
+    axes = []
+    for axis, own, other in ((alt.X("x:Q"), 0, 1), (alt.Y("y:Q"), 1, 0)):
+        names = "xy"[own], "xy"[other]
+        half, across = (inside(f"{name}_half") for name in names)
+        reach = f"max({half}, {across} * {size[own]} / {size[other]})"
+        middle = inside(f"{names[0]}_middle")
+        axes.append(
+            axis.axis(None).scale(
+                domainMin=alt.expr(f"{middle} - {reach}"),
+                domainMax=alt.expr(f"{middle} + {reach}"),
+                range=[alt.expr(size[1]), alt.expr("0")] if own else [alt.expr("0"), alt.expr(size[0])],
+                nice=False,
+                zero=False,
+            )
+        )
+    return tuple(axes)
+
+
+def reach_of_map(x_span: tuple[float, float], y_span: tuple[float, float]) -> dict[str, float]:
+    """Return the values that :func:`square_axes` leaves open.
+
+    Parameters
+    ----------
+    x_span, y_span : (float, float)
+        Least and greatest coordinate to show (m).
+
+    Returns
+    -------
+    dict
+        x_middle, x_half, y_middle, y_half (m), for `Sheet.values`.
+    """
+    values = {}
+    for name, (low, high) in (("x", x_span), ("y", y_span)):
+        values[f"{name}_middle"] = round(float(low + high) / 2, 3)
+        values[f"{name}_half"] = round(float(high - low) / 2 + _EDGE, 3)
+    return values
 
 
 def border_lines(track: Track | None) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import streamlit as st
 from deepracer_viz.analysis.checkpoints import describe_drives
 from deepracer_viz.analysis.envelope import performance_envelope
 from deepracer_viz.analysis.trend import completion_trend
-from deepracer_viz.charts.envelope import performance_envelope_chart
+from deepracer_viz.charts.envelope import performance_envelope_sheet
 from deepracer_viz.page.text import plain
 
 TIME_SOURCES = {
@@ -34,7 +34,9 @@ def show(episodes: pd.DataFrame, evaluations: pd.DataFrame, target: float | None
     envelope = performance_envelope(laps["time"], target, completion_trend(episodes) if of_training else None)
     st.markdown(plain(envelope.verdict))
     if envelope.n:
-        st.altair_chart(performance_envelope_chart(envelope), key="envelope", alt=envelope.verdict)
+        st.vega_lite_chart(
+            performance_envelope_sheet(envelope).vega_lite(), key="envelope", alt=envelope.verdict
+        )
         sources = laps["time_source"].astype(str).value_counts()
         told = "; ".join(f"{count:,} {TIME_SOURCES[source]}" for source, count in sources.items())
         dropped = f" {envelope.dropped:,} without a usable time left out." if envelope.dropped else ""

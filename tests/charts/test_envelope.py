@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from deepracer_viz.analysis.envelope import performance_envelope
-from deepracer_viz.charts.envelope import performance_envelope_chart
+from deepracer_viz.charts.envelope import performance_envelope_chart, performance_envelope_sheet
 
 RNG = np.random.default_rng(11)
 NORMAL = RNG.normal(12, 0.4, 40)
@@ -13,9 +13,7 @@ SKEWED = 11 + RNG.exponential(1, 300)
 
 
 def spec_of(laps, target=None):
-    chart = performance_envelope_chart(performance_envelope(laps, target))
-    # Validates against the Vega-Lite schema too.
-    return chart.to_dict()
+    return performance_envelope_sheet(performance_envelope(laps, target)).to_dict()
 
 
 def units(spec):
