@@ -12,7 +12,7 @@ from pathlib import Path
 import streamlit as st
 
 from deepracer_viz import LogError, Track, TrainingRun, load_run, load_track
-from deepracer_viz.logs.sources import find_models
+from deepracer_viz.logs.sources import Progress, find_models
 from deepracer_viz.page.text import plain
 
 _ARCHIVE = re.compile(r"(?i)\.(tar\.gz|tgz|tar|zip)$")
@@ -45,13 +45,41 @@ class Model:
 
 
 @dataclass
-class _Slot:
+class Slot:
     """Holds a model once it is read; whoever asks for it meanwhile waits instead of reading it again."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     run: TrainingRun | None = None
     error: str = ""
+    notes: list[str] = field(default_factory=list)  # on route files beside it that could not be read
     size: int = 0  # bytes of the step tables, which outweigh all else
+
+    def fill(self, name: str, model: Model, on_progress: Progress | None = None) -> None:
+        """Read the model, unless that was done; leaves its run, or the error."""
+        with self.lock:
+            if self.run is not None or self.error:
+                return
+            try:
+                routes = self._routes(model)
+                self.run = load_run(model.source, name=name, track=routes, on_progress=on_progress)
+                tables = (self.run.steps, self.run.evaluation_steps)
+                self.size = sum(int(table.memory_usage().sum()) for table in tables)
+            except LogError as error:
+                self.error = str(error)
+            except Exception:
+                # One file that brings a reader down must take neither the page nor other visitors with it.
+                logging.exception("reading failed")
+                self.error = f"{name} could not be read because of a fault in this program; please report it."
+
+    def _routes(self, model: Model) -> list[Track]:
+        """Route files beside the model; one that cannot be read must not hide it."""
+        tracks = []
+        for route in model.routes:
+            try:
+                tracks.append(load_track(route))
+            except LogError as error:
+                self.notes.append(str(error))
+        return tracks
 
 
 class _Shelf:
@@ -59,13 +87,13 @@ class _Shelf:
 
     def __init__(self, models: int, memory: int):
         self._models, self._memory = models, memory
-        self._slots: OrderedDict[tuple, _Slot] = OrderedDict()
+        self._slots: OrderedDict[tuple, Slot] = OrderedDict()
         self._lock = threading.Lock()
 
-    def slot(self, stamp: tuple) -> _Slot:
+    def slot(self, stamp: tuple) -> Slot:
         """Return the slot of a model, an empty one when it is not there."""
         with self._lock:
-            slot = self._slots.setdefault(stamp, _Slot())
+            slot = self._slots.setdefault(stamp, Slot())
             self._slots.move_to_end(stamp)
             # Whoever looks at a model that goes has it in hand, and keeps it.
             held = sum(slot.size for slot in self._slots.values())
@@ -118,39 +146,19 @@ def models_dropped(files: list) -> dict[str, Model]:
     }
 
 
-def _readable(routes: tuple[str, ...]) -> list[Track]:
-    """Read the route files that lie beside models; one that cannot be read must not hide a model."""
-    tracks = []
-    for route in routes:
-        try:
-            tracks.append(load_track(route))
-        except LogError as error:
-            st.warning(plain(error), icon=":material/warning:")
-    return tracks
+def slot_of(model: Model) -> Slot:
+    """Return where a model is, or will be, held."""
+    return (_shared_shelf() if model.shared else _own_shelf()).slot(model.stamp)
 
 
 def read_model(name: str, model: Model) -> TrainingRun:
     """Read a model, or take it from its slot; shows progress, and ends the page when nothing was found."""
-    slot = (_shared_shelf() if model.shared else _own_shelf()).slot(model.stamp)
-    with slot.lock:
-        if slot.run is None and not slot.error:
-            bar = st.progress(0.0, text=f"Reading {plain(name)}")
-            try:
-                slot.run = load_run(
-                    model.source,
-                    name=name,
-                    track=_readable(model.routes),
-                    on_progress=lambda done, total: bar.progress(done / max(total, 1)),
-                )
-                tables = (slot.run.steps, slot.run.evaluation_steps)
-                slot.size = sum(int(table.memory_usage().sum()) for table in tables)
-            except LogError as error:
-                slot.error = str(error)
-            except Exception:
-                # One file that brings a reader down must take neither the page nor other visitors with it.
-                logging.exception("reading failed")
-                slot.error = f"{name} could not be read because of a fault in this program; please report it."
-            bar.empty()
+    slot, bar = slot_of(model), st.empty()
+    words = f"Reading {plain(name)}"
+    slot.fill(name, model, lambda done, total: bar.progress(done / max(total, 1), text=words))
+    bar.empty()
+    for note in slot.notes:
+        st.warning(plain(note), icon=":material/warning:")
     if slot.run is None:
         st.error(plain(slot.error), icon=":material/error:")
         st.stop()
