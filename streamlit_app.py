@@ -10,12 +10,14 @@ import streamlit as st
 
 from deepracer_viz import LogError, load_track
 from deepracer_viz.analysis.words import counted
-from deepracer_viz.page import checkpoints, convergence, driving, envelope, report, rewards
+from deepracer_viz.page import checkpoints, convergence, driving, envelope, league, report, rewards
 from deepracer_viz.page.models import logs_folder, models_dropped, models_in, read_model
 from deepracer_viz.page.text import duration, plain, seconds
 from deepracer_viz.page.widgets import switch
 
 SAMPLES = Path(__file__).parent / "sample_logs"
+
+ONE_MODEL, LEAGUE = "One model", "League"
 
 # Drawn here because Streamlit fetches its own icons from the network, and the page needs none.
 ICON = (
@@ -45,9 +47,32 @@ def show_dropped() -> None:
         forget_choices()
 
 
+def race_target() -> float | None:
+    """Ask for the lap time to beat (s)."""
+    return st.number_input(
+        "Race target (s)",
+        min_value=0.1,
+        value=None,
+        step=0.1,
+        key="target",
+        bind="query-params",
+        placeholder="lap time to beat",
+        help="The lap time to beat, such as the leader's.",
+    )
+
+
+def open_model(name: str) -> None:
+    """Turn from the league to one of its models."""
+    st.session_state["model"], st.session_state["view"] = name, ONE_MODEL
+    forget_choices()
+
+
 # ---------------------------------------------------------------------------------------------- sidebar
 
 with st.sidebar:
+    view = switch(
+        "View", [ONE_MODEL, LEAGUE], key="view", help="One model in full, or all models in one table."
+    )
     slot_for_model = st.container()
     files = st.file_uploader(
         "Drop your logs here",
@@ -74,6 +99,12 @@ with st.sidebar:
     model_name = slot_for_model.selectbox(
         "Model", list(models), key="model", bind="query-params", on_change=forget_choices
     )
+
+if view == LEAGUE:
+    with st.sidebar:
+        target = race_target()
+    league.show(models, checkpoints.choose_race(target), open_model)
+    st.stop()
 
 run = read_model(model_name, models[model_name])
 
@@ -127,16 +158,7 @@ with st.sidebar:
         help="The route (.npy) of your track draws true borders and corners. Without it the track is rebuilt "
         "from the steps.",
     )
-    target = st.number_input(
-        "Race target (s)",
-        min_value=0.1,
-        value=None,
-        step=0.1,
-        key="target",
-        bind="query-params",
-        placeholder="lap time to beat",
-        help="The lap time to beat, such as the leader's.",
-    )
+    target = race_target()
     if route_file is not None:
         try:
             run = run.on_routes([load_track(route_file)])

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -387,3 +388,39 @@ def test_switch_to_evaluations(real_logs, monkeypatch):
     assert_whole(page)
     assert metric(page, "Completed laps") == "3 of 3"
     assert metric(page, "Fastest lap") == "28.31 s"
+
+
+def open_league(**query) -> AppTest:
+    """The league, once every model was read."""
+    page = open_page(view="League", **query)
+    for _ in range(60):
+        if not page.get("progress"):
+            return page
+        time.sleep(1)
+        page.run()
+    raise AssertionError("the models were never read")
+
+
+def test_the_league_has_a_row_for_each_model(sample_names):
+    page = open_league()
+    assert not page.exception
+    assert [header.value for header in page.header] == ["How do the models compare?"]
+    [table] = page.dataframe
+    assert list(table.value["model"]) == [f"{name} (sample)" for name in sample_names]
+    assert table.value["win_chance"].isna().all()
+    assert len(set(table.value["fastest"])) == len(sample_names)
+
+
+def test_the_league_tells_chances_at_a_target(sample_names):
+    [table] = open_league(target="10").dataframe
+    chances = dict(zip(table.value["model"], table.value["win_chance"], strict=True))
+    assert chances["fast-but-fragile (sample)"] > 50 > chances["steady-and-slow (sample)"]
+
+
+def test_the_league_names_what_cannot_be_read(tmp_path, monkeypatch):
+    (tmp_path / "wrong.log").write_text("nothing that a simulator wrote")
+    monkeypatch.setenv("DEEPRACER_LOGS", str(tmp_path))
+    page = open_league()
+    assert not page.exception
+    assert "wrong:" in said(page)
+    assert len(page.dataframe[0].value) == 4

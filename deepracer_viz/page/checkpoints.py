@@ -52,7 +52,7 @@ def show(
     if "stream" in episodes:
         _show_evaluations(episodes)
         return
-    race = _choose_race(target)
+    race = choose_race(target)
     # Checkpoints without a chosen drive are not in the race either.
     evaluations = evaluations[evaluations["checkpoint"].isin(episodes["checkpoint"])]
     choice = _choice(episodes, evaluations, race, best, last)
@@ -107,7 +107,7 @@ rough one. Evaluate two or three of the first ones before the race.
 """
 
 
-def _choose_race(target: float | None) -> RaceFormat:
+def choose_race(target: float | None) -> RaceFormat:
     """Let the visitor say how the race is decided; an organiser's race holds for every model."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.selectbox(

@@ -18,8 +18,8 @@ from deepracer_viz.page.text import plain
 _ARCHIVE = re.compile(r"(?i)\.(tar\.gz|tgz|tar|zip)$")
 
 
-MODELS_KEPT = 48
-"""Models that stay in memory for all visitors: an organiser goes through dozens of them, and back."""
+MODELS_KEPT = 250
+"""Models that stay in memory for all visitors: an organiser has a league of them, and goes from one to the other."""
 
 MEMORY_KEPT = 4 << 30
 """Bytes of step tables that they may hold together; the model shown least recently goes first."""
@@ -82,7 +82,7 @@ class Slot:
         return tracks
 
 
-class _Shelf:
+class Shelf:
     """Slots by stamp, of which those looked at least recently go when there is no more room."""
 
     def __init__(self, models: int, memory: int):
@@ -103,15 +103,15 @@ class _Shelf:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _shared_shelf() -> _Shelf:
+def _shared_shelf() -> Shelf:
     """Samples and folder models are read once for all visitors."""
-    return _Shelf(MODELS_KEPT, MEMORY_KEPT)
+    return Shelf(MODELS_KEPT, MEMORY_KEPT)
 
 
 @st.cache_resource(max_entries=1, scope="session", show_spinner=False)
-def _own_shelf() -> _Shelf:
+def _own_shelf() -> Shelf:
     """Uploads stay with the visitor who brought them."""
-    return _Shelf(4, MEMORY_KEPT // 4)
+    return Shelf(4, MEMORY_KEPT // 4)
 
 
 def logs_folder() -> str | None:
@@ -146,14 +146,14 @@ def models_dropped(files: list) -> dict[str, Model]:
     }
 
 
-def slot_of(model: Model) -> Slot:
+def shelf_of(model: Model) -> Shelf:
     """Return where a model is, or will be, held."""
-    return (_shared_shelf() if model.shared else _own_shelf()).slot(model.stamp)
+    return _shared_shelf() if model.shared else _own_shelf()
 
 
 def read_model(name: str, model: Model) -> TrainingRun:
     """Read a model, or take it from its slot; shows progress, and ends the page when nothing was found."""
-    slot, bar = slot_of(model), st.empty()
+    slot, bar = shelf_of(model).slot(model.stamp), st.empty()
     words = f"Reading {plain(name)}"
     slot.fill(name, model, lambda done, total: bar.progress(done / max(total, 1), text=words))
     bar.empty()

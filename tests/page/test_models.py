@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 
-from deepracer_viz.page.models import _Shelf, logs_folder, models_dropped, models_in
+from deepracer_viz.page.models import Shelf, logs_folder, models_dropped, models_in
 
 
 class Dropped(io.BytesIO):
@@ -59,14 +59,14 @@ def test_dropped_models_are_known_by_their_files():
 
 
 def test_a_shelf_keeps_the_same_slot_for_the_same_model():
-    shelf = _Shelf(models=2, memory=10_000)
+    shelf = Shelf(models=2, memory=10_000)
     assert shelf.slot(("a",)) is shelf.slot(("a",))
     assert shelf.slot(("a",)) is not shelf.slot(("b",))
 
 
 @pytest.mark.parametrize(("models", "memory"), [(2, 10**6), (9, 2000)])
 def test_a_full_shelf_lets_go_of_the_model_shown_least_recently(models, memory):
-    shelf = _Shelf(models, memory)
+    shelf = Shelf(models, memory)
     first, second = shelf.slot(("first",)), shelf.slot(("second",))
     first.size = second.size = 900
     assert shelf.slot(("first",)) is first
@@ -76,7 +76,7 @@ def test_a_full_shelf_lets_go_of_the_model_shown_least_recently(models, memory):
 
 
 def test_a_model_larger_than_the_shelf_stays_while_it_is_shown():
-    shelf = _Shelf(models=2, memory=10)
+    shelf = Shelf(models=2, memory=10)
     slot = shelf.slot(("large",))
     slot.size = 800
     assert shelf.slot(("large",)) is slot
