@@ -103,7 +103,7 @@ with st.sidebar:
 if view == LEAGUE:
     with st.sidebar:
         target = race_target()
-    league.show(models, checkpoints.choose_race(target), open_model)
+    league.show(models, target, open_model)
     st.stop()
 
 run = read_model(model_name, models[model_name])

@@ -15,6 +15,7 @@ from deepracer_viz.analysis.envelope import performance_envelope
 from deepracer_viz.analysis.intervals import wilson_interval
 from deepracer_viz.analysis.races import RaceFormat, RaceModel, predict_races, race_odds
 from deepracer_viz.analysis.trend import ended
+from deepracer_viz.analysis.words import counted, percent
 from deepracer_viz.track import Track
 
 TREND_POINTS = 40
@@ -186,6 +187,49 @@ def league_table(entries: list[LeagueEntry], race: RaceFormat | None = None) -> 
     rows = [_row(entry, race or RaceFormat()) for entry in entries]
     table = pd.DataFrame(rows, columns=list(_COLUMNS))
     return table.astype(_COLUMNS)
+
+
+def league_verdict(table: pd.DataFrame, race: RaceFormat) -> str:
+    """Say which of the models has the best chance, or which are the fastest and the steadiest.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Answer of :func:`league_table`: models of one track.
+    race : RaceFormat
+        The race that it was made for.
+
+    Returns
+    -------
+    str
+    """
+    timed = table[table["fastest"].notna()]
+    if timed.empty:
+        return f"None of {counted(len(table), 'model')} has finished a lap yet: first make them finish, then fast."
+    chances = table[table["win_chance"].notna()]
+    if len(chances):
+        order = chances.sort_values(["win_chance", "finish_chance"], ascending=False, kind="stable")
+        first = order.iloc[0]
+        said = (
+            f"The best chance to beat {race.target:.2f} s {race.words} has {first['model']} with checkpoint "
+            f"{first['checkpoint']}: {percent(first['win_chance'])} "
+            f"(90 % interval {percent(first['win_low'])} to {percent(first['win_high'])})."
+        )
+        if len(order) > 1:
+            second = order.iloc[1]
+            close = " Their intervals overlap: more evaluations of both would tell them apart."
+            apart = second["win_high"] < first["win_low"]
+            said += (
+                f" Next is {second['model']} with {percent(second['win_chance'])}.{'' if apart else close}"
+            )
+        return said
+    fastest = timed.loc[timed["fastest"].idxmin()]
+    steadiest = table.loc[table["completion"].idxmax()]
+    return (
+        f"The fastest lap of {counted(len(table), 'model')} is {fastest['model']}'s {fastest['fastest']:.2f} s; "
+        f"{steadiest['model']} finishes most often, {percent(steadiest['completion'])} of "
+        f"{counted(steadiest['episodes'], 'drive')}. Enter a race target to see who is likely to beat it."
+    )
 
 
 def _row(entry: LeagueEntry, race: RaceFormat) -> dict:

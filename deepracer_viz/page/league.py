@@ -9,9 +9,10 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from deepracer_viz.analysis.league import LeagueEntry, league_entry, league_table
+from deepracer_viz.analysis.league import LeagueEntry, league_entry, league_table, league_verdict
 from deepracer_viz.analysis.races import RaceFormat
 from deepracer_viz.analysis.words import counted, percent
+from deepracer_viz.page.checkpoints import choose_race
 from deepracer_viz.page.models import Model, Shelf, Slot, shelf_of
 from deepracer_viz.page.text import plain
 
@@ -93,19 +94,20 @@ def _own_readings() -> Readings:
     return Readings()
 
 
-def show(models: dict[str, Model], race: RaceFormat, on_choice: Callable[[str], None]) -> None:
+def show(models: dict[str, Model], target: float | None, on_choice: Callable[[str], None]) -> None:
     """Show the table, and go on filling it until every model was read.
 
     Parameters
     ----------
     models : dict of str to Model
         The models at hand by name.
-    race : RaceFormat
-        The race in which they are compared.
+    target : float or None
+        Lap time to beat (s).
     on_choice : function
         Called with the name of the model whose row was chosen.
     """
     st.header("How do the models compare?", anchor="league", divider="gray")
+    race = choose_race(target)
     unread = len(_known(models)) < len(models)
     # A fragment, so that the page can be used while models are read.
     st.fragment(_show_table, run_every=_LOOK_AGAIN if unread else None)(models, race, on_choice)
@@ -169,7 +171,12 @@ def _show_table(models: dict[str, Model], race: RaceFormat, on_choice: Callable[
     names = [name for name, entry in entries.items() if shown in (ALL_TRACKS, _track(entry))]
     if names:
         rows = [_row(models[name].stamp, race, entries[name]).assign(model=name) for name in names]
-        _draw(pd.concat(rows, ignore_index=True), race, [_track(entries[name]) for name in names], on_choice)
+        table, on = pd.concat(rows, ignore_index=True), [_track(entries[name]) for name in names]
+        if len(set(on)) == 1:
+            st.markdown(plain(league_verdict(table, race)))
+        else:
+            st.markdown("These models drove on different tracks: choose a track to compare their lap times.")
+        _draw(table, race, on, on_choice)
     for name, entry in known.items():
         if isinstance(entry, str):
             st.caption(f"{plain(name)}: {plain(entry)}")
@@ -202,7 +209,7 @@ def _draw(table: pd.DataFrame, race: RaceFormat, tracks: list[str], on_choice: C
         alt="All models at hand, one row each",
         column_order=[
             "model",
-            "track",
+            "trend",
             "fastest",
             "mean",
             "good_lap",
@@ -210,12 +217,12 @@ def _draw(table: pd.DataFrame, race: RaceFormat, tracks: list[str], on_choice: C
             "interval",
             *(["win_chance", "win_interval"] if race.target is not None else []),
             "checkpoint",
+            "fault",
+            "fault_cost",
             "finish_chance",
             "lap_time",
             "odds",
-            "fault",
-            "fault_cost",
-            "trend",
+            "track",
             "converged_at",
             "state",
             "iterations",
@@ -249,7 +256,9 @@ def _draw(table: pd.DataFrame, race: RaceFormat, tracks: list[str], on_choice: C
             "odds": words("Odds"),
             "fault": words("Main fault"),
             "fault_cost": number("Costs (s a lap)", format="%.2f"),
-            "trend": st.column_config.LineChartColumn("Lap times", help="Medians over the iterations (s)."),
+            "trend": st.column_config.LineChartColumn(
+                "Lap times", help="Medians over the iterations (s).", width="small"
+            ),
             "converged_at": number("Converged at", help="Iteration."),
             "state": words("Training"),
             "iterations": number("Iterations"),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from deepracer_viz import load_run
 from deepracer_viz.analysis.checkpoints import rank_checkpoints
 from deepracer_viz.analysis.driving.findings import find_inefficiencies
-from deepracer_viz.analysis.league import TREND_POINTS, league_entry, league_table
+from deepracer_viz.analysis.league import TREND_POINTS, league_entry, league_table, league_verdict
 from deepracer_viz.analysis.races import RaceFormat
 
 
@@ -91,3 +93,19 @@ def test_models_without_laps_checkpoints_or_training(real_logs):
 def test_no_models_is_an_empty_table():
     table = league_table([])
     assert table.empty and "win_chance" in table
+
+
+def test_the_verdict_names_the_best_chance_or_the_fastest(entry):
+    assert "fastest lap of 1 model is model's 9.53 s" in league_verdict(league_table([entry]), RaceFormat())
+    race = RaceFormat(target=10.6)
+    steady = replace(entry, model="steady", odds=None)
+    said = league_verdict(league_table([steady, entry], race), race)
+    assert said.startswith("The best chance to beat 10.60 s in 3 attempts has model with checkpoint")
+    assert "Next is" not in said
+    twins = league_verdict(league_table([entry, replace(entry, model="twin")], race), race)
+    assert "Next is twin" in twins and "overlap" in twins
+
+
+def test_models_without_a_lap_are_told_to_finish_first(entry):
+    table = league_table([replace(entry, fastest=None)])
+    assert "has finished a lap yet" in league_verdict(table, RaceFormat())
