@@ -10,7 +10,7 @@ import streamlit as st
 
 from deepracer_viz import LogError, load_track
 from deepracer_viz.analysis.words import counted
-from deepracer_viz.page import checkpoints, convergence, driving, envelope, league, report, rewards
+from deepracer_viz.page import checkpoints, convergence, driving, envelope, lap, league, report, rewards
 from deepracer_viz.page.models import logs_folder, models_dropped, models_in, read_model
 from deepracer_viz.page.text import duration, plain, seconds
 from deepracer_viz.page.widgets import switch
@@ -33,6 +33,7 @@ def forget_choices() -> None:
     """Let go of choices that mean nothing for another model."""
     for key in ("iterations", "drives", "evaluations", "actions", "speed_band", "steering_band"):
         st.session_state.pop(key, None)
+    lap.forget_pick()
     checkpoints.forget_pick()
 
 
@@ -240,6 +241,8 @@ if len(episodes):
         driving.show(drives)
     with st.container():
         rewards.show(drives, about.action_space)
+    with st.container():
+        lap.show(drives)
 elif has_training or has_evaluations:
     st.info("None of the drives is left by the choices in the sidebar.")
 else:

@@ -17,6 +17,7 @@ SECTIONS = [
     "Has the training converged, and how steady is it?",
     "Where does the car drive inefficiently?",
     "Which turn should I work on next?",
+    "What happened on this drive?",
     "What was read",
 ]
 
@@ -424,3 +425,36 @@ def test_the_league_names_what_cannot_be_read(tmp_path, monkeypatch):
     assert not page.exception
     assert "wrong:" in said(page)
     assert len(page.dataframe[0].value) == 4
+
+
+def test_a_drive_is_shown_step_by_step():
+    page = open_page(drive="42", step="7")
+    assert not page.exception
+    assert page.number_input(key="drive").value == 42 and page.slider(key="step").value == 7
+    assert "Drive 42 of iteration 2" in said(page) and "Step 7 of" in said(page)
+    page.slider(key="step").set_value(9).run()
+    assert "Step 9 of" in said(page)
+
+
+def test_the_fastest_lap_is_the_first_drive_to_look_at():
+    page = open_page()
+    assert metric(page, "Fastest lap").removesuffix(" s") in said(page).partition("Drive ")[2]
+    assert "the fastest of the chosen ones" in said(page)
+
+
+def test_a_drive_that_is_not_among_the_chosen_ones_is_let_go():
+    page = open_page(drive="5", step="3", iterations=["10", "20"])
+    assert not page.exception
+    assert page.number_input(key="drive").value != 5
+
+
+def test_a_drive_is_played_to_its_end():
+    page = open_page()
+    page.toggle(key="playing").set_value(True).run()
+    first = page.slider(key="step").value
+    page.run()
+    assert page.slider(key="step").value == first + 3
+    page.slider(key="step").set_value(page.slider(key="step").max - 1).run()
+    page.run()
+    assert not page.exception
+    assert page.toggle(key="playing").value is False

@@ -41,7 +41,8 @@ def performance_envelope_chart(answer: PerformanceEnvelope) -> alt.LayerChart | 
     Returns
     -------
     altair.LayerChart or altair.Chart
-        A single view as wide as its container; without laps a sentence in place of the chart.
+        A single view as wide as its container; without laps a sentence in place of the chart. The selection of a
+        bar is named "bar".
     """
     return performance_envelope_sheet(answer).chart()
 
@@ -107,9 +108,10 @@ def _histogram(rows: int, with_curve: bool) -> Drawing:
         {"domain": list(_LOOKS), "range": list(look)} for look in zip(*_LOOKS.values(), strict=True)
     )
 
+    pick = alt.selection_point(name="bar", fields=["low", "to"], on="click", empty=False)
     histogram = (
         table("bars")
-        .mark_bar(color=MODELS[0])
+        .mark_bar(color=MODELS[0], cursor="pointer")
         .encode(
             x=alt.X("low:Q").bin("binned"),
             x2="high:Q",
@@ -122,6 +124,7 @@ def _histogram(rows: int, with_curve: bool) -> Drawing:
                 alt.Tooltip("laps:Q", title="Laps", format=","),
             ],
         )
+        .add_params(pick)
     )
     curve = (
         table("curve")

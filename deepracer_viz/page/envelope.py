@@ -1,5 +1,7 @@
 """The section on the question what lap time a model can do."""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -7,6 +9,7 @@ from deepracer_viz.analysis.checkpoints import describe_drives
 from deepracer_viz.analysis.envelope import performance_envelope
 from deepracer_viz.analysis.trend import completion_trend
 from deepracer_viz.charts.envelope import performance_envelope_sheet
+from deepracer_viz.page import lap
 from deepracer_viz.page.text import plain
 
 TIME_SOURCES = {
@@ -14,6 +17,14 @@ TIME_SOURCES = {
     "estimated": "estimated from the steps, within 0.03 s",
     "wall clock": "on the wall clock of 2019-20, up to 1 % off",
 }
+
+
+def _pick(laps: pd.DataFrame) -> None:
+    """Turn the section on one drive to the fastest lap of the bar that was clicked."""
+    bars = st.session_state["envelope_chart"].selection.get("bar") or []
+    inside = laps[laps["time"].between(bars[0]["low"], bars[0]["to"])] if bars else laps.iloc[:0]
+    if len(inside):
+        lap.pick(int(inside.loc[inside["time"].idxmin(), "unique_episode"]))
 
 
 def show(episodes: pd.DataFrame, evaluations: pd.DataFrame, target: float | None) -> None:
@@ -35,7 +46,10 @@ def show(episodes: pd.DataFrame, evaluations: pd.DataFrame, target: float | None
     st.markdown(plain(envelope.verdict))
     if envelope.n:
         st.vega_lite_chart(
-            performance_envelope_sheet(envelope).vega_lite(), key="envelope", alt=envelope.verdict
+            performance_envelope_sheet(envelope).vega_lite(),
+            key="envelope_chart",
+            on_select=partial(_pick, laps),
+            alt=envelope.verdict,
         )
         sources = laps["time_source"].astype(str).value_counts()
         told = "; ".join(f"{count:,} {TIME_SOURCES[source]}" for source, count in sources.items())
