@@ -526,8 +526,10 @@ def _survival_levels(designs, walk, own, scales, places, evaluations, numbers) -
         """Log likelihood of each checkpoint, its derivatives, and how likely each node is."""
         value, slope, bend = at_nodes(parameters, points)
         value = value + np.log(_NODE_WEIGHTS)[:, None]
-        total = special.logsumexp(value, axis=1)
-        likely = np.exp(value - total[:, None])
+        highest = value.max(axis=1)
+        likely = np.exp(value - highest[:, None])
+        of_all = likely.sum(axis=1)
+        total, likely = highest + np.log(of_all), likely / of_all[:, None]
         mean = (likely * slope).sum(axis=1)
         known = (likely * bend).sum(axis=1)
         curvature = known - ((likely * slope**2).sum(axis=1) - mean**2)

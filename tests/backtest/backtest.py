@@ -86,6 +86,28 @@ def chance_of_gain(
     return pd.DataFrame(totals, columns=["model", "neighbours"])
 
 
+def gain_over_checkpoints(jobs: dict, draws: int = 10_000, seed: int = 0) -> np.ndarray:
+    """Gain in Brier score over the neighbours, had the jobs had other checkpoints of the same kind.
+
+    Bootstrap of the checkpoints of all jobs together, as `gain` puts them together.
+
+    Returns
+    -------
+    numpy.ndarray
+        Share by which the model's score is smaller, of each draw; shape (draws,).
+    """
+    scores = []
+    for episodes, evaluations in jobs.values():
+        for checkpoint, left_out in evaluations.groupby("checkpoint"):
+            others = evaluations[evaluations["checkpoint"] != checkpoint]
+            said = [_predict(name, checkpoint, episodes, others)[0] for name in ("model", "neighbours")]
+            scores.append(((left_out["complete"].to_numpy()[:, None] - said) ** 2).sum(axis=0))
+    scores = np.array(scores)
+    drawn = np.random.default_rng(seed).multinomial(len(scores), np.full(len(scores), 1 / len(scores)), draws)
+    model, neighbours = (drawn @ scores).T
+    return 1 - model / neighbours
+
+
 def of_truth(run) -> pd.Series:
     """Scores, as of `score`, of someone who knows the truth of a simulated run: no prediction does better."""
     truth = run.truth.set_index("checkpoint").reindex(run.evaluations["checkpoint"])
@@ -171,6 +193,8 @@ if __name__ == "__main__":
     drawn = sum(chance_of_gain(*drives, seed=i) for i, drives in enumerate(jobs.values()))
     share = 1 - drawn["model"] / drawn["neighbours"]
     print("Brier, by chance:", share.mean(), share.quantile([0.05, 0.95]).tolist(), (share >= 0.05).mean())
+    share = gain_over_checkpoints(jobs)
+    print("Brier, other checkpoints:", np.quantile(share, [0.05, 0.95]).tolist(), (share >= 0.05).mean())
     runs = simulated_runs()
     scores = {name: score(run.episodes, run.evaluations) for name, run in runs.items()}
     truth = sum(of_truth(run) for run in runs.values())

@@ -5,7 +5,16 @@ import pytest
 from scipy import special
 
 from deepracer_viz.analysis.races import RaceFormat, RaceModel, predict_races, race_odds
-from tests.backtest.backtest import chance_of_gain, crps, gain, of_truth, real_jobs, score, simulated_runs
+from tests.backtest.backtest import (
+    chance_of_gain,
+    crps,
+    gain,
+    gain_over_checkpoints,
+    of_truth,
+    real_jobs,
+    score,
+    simulated_runs,
+)
 from tests.backtest.simulated_runs import HOSTILE, simulate_run
 
 
@@ -95,6 +104,17 @@ def test_chance_of_gain_has_the_mean_of_its_formula():
         expected += 5 * table.loc[checkpoint, "finish"] * (1 - table.loc[checkpoint, "finish"])
     assert drawn["model"] == pytest.approx(expected, rel=0.03)
     assert drawn["model"] < drawn["neighbours"]
+
+
+def test_gain_over_checkpoints_lies_about_the_gain_found():
+    run = simulate_run(1, "typical", checkpoints=8)
+    scores = score(run.episodes, run.evaluations)["brier"]
+    drawn = gain_over_checkpoints({"run": (run.episodes, run.evaluations)}, draws=2000)
+    low, high = np.quantile(drawn, [0.05, 0.95])
+    assert low < 1 - scores["model"] / scores["neighbours"] < high
+    # A job twice over is the same truth, seen through twice as many checkpoints.
+    twice = gain_over_checkpoints(dict.fromkeys("ab", (run.episodes, run.evaluations)), draws=2000)
+    assert twice.std() == pytest.approx(drawn.std() / np.sqrt(2), rel=0.25)
 
 
 def test_crps_of_a_normal_prediction_by_its_definition():
