@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import special
 
 from deepracer_viz.analysis.intervals import wilson_interval
+from deepracer_viz.analysis.normality import Normality, normality_of
 from deepracer_viz.analysis.trend import STEADY_COMPLETION, CompletionTrend
 
 MIN_LAPS = 8
@@ -25,9 +26,6 @@ With 8 laps the 95 % interval of the -3 SD marker already spans 4.4 SD, wider th
 themselves, and Shapiro-Wilk hardly ever finds anything; below that a model of the laps says less
 than the laps.
 """
-
-SHAPIRO_MAX_LAPS = 5000
-"""Most laps for which the p value of Shapiro-Wilk is calibrated (Royston, 1995)."""
 
 MAX_BINS = 60
 """Most bars of the histogram."""
@@ -46,20 +44,6 @@ RACE_CHANCE = 0.5
 
 CLONE_CHANCE = float(special.ndtr(-2.0))
 """The target is no faster than the -2 SD marker: one lap in 44 (2.275 %) beats it."""
-
-
-@dataclass(frozen=True)
-class Normality:
-    """Result of the test whether lap times may come from a normal distribution."""
-
-    test: str
-    """Name of the test."""
-    statistic: float
-    """Its statistic."""
-    p: float
-    """Chance of a statistic at least this extreme were the laps normal."""
-    holds: bool
-    """True where ``p`` is at least 0.05. Not proof: few laps rarely reject anything."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,20 +195,20 @@ def performance_envelope(
     quantile) / SD follows it with n - 1 degrees of freedom and non-centrality k sqrt(n) [1]_. Ends
     under zero are given as zero.
 
-    *Normality.* Shapiro-Wilk [2]_ up to 5,000 laps, beyond that the K2 test of D'Agostino and
-    Pearson [3]_. Many laps reject small, harmless departures too; then there are also enough laps
-    to do without the curve.
+    *Normality.* Shapiro-Wilk under 20 laps, else the K2 test of D'Agostino and Pearson
+    (:func:`~deepracer_viz.analysis.normality.normality_of`). Many laps reject small, harmless
+    departures too; then there are also enough laps to do without the curve.
 
-    *Empirical percentiles.* The median-unbiased estimator (type 8 of [4]_), never under the fastest.
+    *Empirical percentiles.* The median-unbiased estimator (type 8 of [2]_), never under the fastest.
 
     *Chance to beat the target.* By the fitted normal curve, its interval by inverting the
     non-central t distribution for the non-centrality [1]_. Where the normal curve is rejected, or
     all laps are equal: the share of laps seen under the target with its Wilson interval.
 
-    *Histogram.* Bin width of Freedman and Diaconis [5]_, or of Sturges where that is narrower or the
+    *Histogram.* Bin width of Freedman and Diaconis [3]_, or of Sturges where that is narrower or the
     quartiles coincide, rounded down to 1, 2, 2.5 or 5 times a power of ten and never more than
     `MAX_BINS` bins. Laps more than three interquartile ranges above the upper quartile ("far out",
-    [6]_) share one last bin, so that one lost minute does not flatten all the others.
+    [4]_) share one last bin, so that one lost minute does not flatten all the others.
 
     *Outlook.* With a target: its chance per lap is 50 % or more, "race it"; at least that of -2 SD
     (2.275 %), "clone on"; less than that, but `best_case` is under the target, "one more clone";
@@ -237,13 +221,11 @@ def performance_envelope(
     References
     ----------
     .. [1] Meeker, Hahn and Escobar (2017). Statistical Intervals, 2nd ed., sections 4.4 and 4.5.
-    .. [2] Royston (1995). Remark AS R94. Applied Statistics 44, 547-551.
-    .. [3] D'Agostino and Pearson (1973). Tests for departure from normality. Biometrika 60, 613-622.
-    .. [4] Hyndman and Fan (1996). Sample quantiles in statistical packages. The American
+    .. [2] Hyndman and Fan (1996). Sample quantiles in statistical packages. The American
        Statistician 50, 361-365.
-    .. [5] Freedman and Diaconis (1981). On the histogram as a density estimator.
+    .. [3] Freedman and Diaconis (1981). On the histogram as a density estimator.
        Zeitschrift für Wahrscheinlichkeitstheorie 57, 453-476.
-    .. [6] Tukey (1977). Exploratory Data Analysis, section 2D.
+    .. [4] Tukey (1977). Exploratory Data Analysis, section 2D.
 
     Examples
     --------
@@ -261,7 +243,7 @@ def performance_envelope(
     equal = n > 0 and times[0] == times[-1]
     mean = float(times[0] if equal else times.mean()) if n else None
     sd = float(0 if equal else times.std(ddof=1)) if n > 1 else None
-    normality = _normality((times - mean) / sd) if enough and not equal else None
+    normality = normality_of((times - mean) / sd) if enough and not equal else None
     bins = _bins(times)
     faster = None if target is None else int((times < target).sum())
     chance = low = high = method = None
@@ -323,18 +305,6 @@ def _empirical_note(n: int) -> str:
         "A percentile of the laps seen can never be faster than the fastest of them: it reads off what "
         f"happened and does not guess beyond. 0.135 % is one lap in 741; there are {n:,}."
     )
-
-
-def _normality(standardised: np.ndarray) -> Normality:
-    # Imported here because scipy.stats takes a second to import and not every caller needs it.
-    from scipy import stats
-
-    if len(standardised) <= SHAPIRO_MAX_LAPS:
-        name, result = "Shapiro-Wilk", stats.shapiro(standardised)
-    else:
-        name, result = "D'Agostino-Pearson K2", stats.normaltest(standardised)
-    statistic, p = float(result.statistic), float(result.pvalue)
-    return Normality(name, statistic, p, p >= 0.05)
 
 
 def _normal_chance(n: int, z: float) -> tuple[float, float, float]:

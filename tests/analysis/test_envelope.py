@@ -11,7 +11,6 @@ from deepracer_viz.analysis.envelope import (
     CLONE_CHANCE,
     MAX_BINS,
     MIN_LAPS,
-    SHAPIRO_MAX_LAPS,
     performance_envelope,
 )
 from deepracer_viz.analysis.trend import CompletionTrend
@@ -60,7 +59,7 @@ class TestNormalLaps:
         assert list(answer.markers["sd"]) == [-1, -2, -3]
         np.testing.assert_allclose(answer.markers["time"], [11.6, 11.2, 10.8])
         np.testing.assert_allclose(answer.markers["chance"], [0.1587, 0.02275, 0.00135], rtol=1e-3)
-        assert answer.normality.test == "Shapiro-Wilk"
+        assert answer.normality.test == "D'Agostino-Pearson K2"
         assert answer.normality.holds
 
     @pytest.mark.parametrize("n", [8, 42, 5000])
@@ -150,9 +149,9 @@ class TestLapsThatAreNotNormal:
         assert 0 < answer.high < 0.02
         assert "cannot be told" in answer.verdict
 
-    def test_the_other_test_takes_over_beyond_5000_laps(self):
-        assert performance_envelope(normal_laps(SHAPIRO_MAX_LAPS)).normality.test == "Shapiro-Wilk"
-        many = performance_envelope(normal_laps(SHAPIRO_MAX_LAPS + 1)).normality
+    def test_the_test_goes_by_the_number_of_laps(self):
+        assert performance_envelope(normal_laps(19)).normality.test == "Shapiro-Wilk"
+        many = performance_envelope(normal_laps(20)).normality
         assert "D'Agostino" in many.test
         assert many.holds
         assert not performance_envelope(skewed_laps(6000)).normality.holds

@@ -58,7 +58,7 @@ def test_normal_laps_with_a_target():
     assert rows["Fastest"]["label"] == f"{NORMAL.min():.2f} s"
     assert rows["Target"]["label"] == "11.50 s"
     assert title_of(spec).startswith("40 laps")
-    assert "normal fit not rejected (Shapiro-Wilk" in title_of(spec)
+    assert "normal fit not rejected (D'Agostino-Pearson K2" in title_of(spec)
 
 
 def test_rows_stand_in_order_of_time_so_that_no_line_crosses_a_label():
@@ -113,7 +113,7 @@ def test_kinds_differ_by_more_than_colour():
 def test_a_rejected_fit_is_said_and_the_empirical_percentile_joins():
     answer = performance_envelope(SKEWED)
     spec = performance_envelope_chart(answer).to_dict()
-    assert "normal fit rejected (Shapiro-Wilk, p < 0.001)" in title_of(spec)
+    assert "normal fit rejected (D'Agostino-Pearson K2, p < 0.001)" in title_of(spec)
     rows = figures(spec)
     assert rows["Best seen"]["time"] == pytest.approx(answer.good_lap)
     assert rows["−1 SD"]["kind"] == "rejected marker"
