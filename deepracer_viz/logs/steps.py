@@ -39,6 +39,9 @@ TOKEN = b"SIM_TRACE_LOG:"
 BLOCK = 8 << 20
 """Bytes read at a time: large enough for speed, small enough that memory stays near the table's size."""
 
+CSV_BLOCK = 1 << 20
+"""The same for CSV files: one file is an iteration, a few MB, which several blocks let two threads share."""
+
 LONGEST_LINE = 1 << 20
 """A line longer than this (bytes) is no log line; it is passed over and counted."""
 
@@ -69,7 +72,7 @@ _AFTER_TAB = re.compile(rb"\t[^\n]*")
 # An exported message stands in quotes, those inside it doubled: an odd quote is its end.
 _AFTER_MESSAGE = re.compile(rb'^([^"\n]*)"[^"\n]*(?:"[^"\n]*"[^"\n]*)*$', re.MULTILINE)
 _COMMA_IN_ACTION = re.compile(rb"\[([^\[\],\n]*),([^\[\],\n]*)\]")
-_CSV_HEADER = re.compile(rb"^(?=[^\n\d]*\bepisode\b)", re.MULTILINE)
+_CSV_HEADER = re.compile(rb"[^\n\d]*\bepisode\b")
 
 _SAMPLE = 1 << 16
 """Bytes of a block that are looked at to tell its vintage; also, a piece of rows small enough to judge one by one."""
@@ -153,7 +156,7 @@ def read_step_log(file: BinaryIO, block: int = BLOCK) -> StepFile:
     return StepFile(parser.table.frame(), name, bytes(text), parser.marks, skipped)
 
 
-def read_step_csv(file: BinaryIO, name: str = "CSV file", block: int = BLOCK) -> StepFile:
+def read_step_csv(file: BinaryIO, name: str = "CSV file", block: int = CSV_BLOCK) -> StepFile:
     """Read a sim-trace CSV file by its header; where several files were joined, by each header in turn.
 
     Parameters
@@ -178,7 +181,7 @@ def read_step_csv(file: BinaryIO, name: str = "CSV file", block: int = BLOCK) ->
     form = None
     with _Parser(skipped) as parser:
         for chunk, whole in _whole_lines(file, block, skipped):
-            for lines in _CSV_HEADER.split(chunk) if b"episode" in chunk else [chunk]:
+            for lines in _by_header(chunk):
                 if _CSV_HEADER.match(lines):
                     header, _, lines = lines.partition(b"\n")
                     if form:
@@ -188,13 +191,27 @@ def read_step_csv(file: BinaryIO, name: str = "CSV file", block: int = BLOCK) ->
                     except LogError:
                         if form is None:
                             raise
-                if form and lines.strip():
+                if form and lines and not lines.isspace():
                     parser.add(lines, form, whole)
     if form is None:
         raise LogError(
             f"{name} has no header line with the simulator's columns ({', '.join(list(STEP_COLUMNS)[:4])}, ...)."
         )
     return StepFile(parser.table.frame(), form.name, skipped=skipped)
+
+
+def _by_header(chunk: bytes) -> Iterator[bytes]:
+    """Part a block of a CSV file before each header line."""
+    begin, at = 0, chunk.find(b"episode")
+    while at >= 0:
+        line = chunk.rfind(b"\n", 0, at) + 1
+        if line > begin and _CSV_HEADER.match(chunk, line):
+            yield chunk[begin:line]
+            begin = line
+        # Only the word is looked for, and a line is tested once: looking at every line takes longer than parsing it.
+        end = chunk.find(b"\n", at)
+        at = chunk.find(b"episode", end) if end >= 0 else -1
+    yield chunk[begin:]
 
 
 def _whole_lines(file: BinaryIO, block: int, skipped: Skipped) -> Iterator[tuple[bytes, bool]]:
@@ -391,7 +408,7 @@ def _parse_rows(lines: bytes, form: StepFormat | None, skipped: Skipped) -> dict
         todo, odd = [], list(enumerate(lines.decode("ascii").split("\n")))
     while todo:
         piece = todo.pop()
-        if not piece.strip():
+        if not piece or piece.isspace():
             continue
         try:
             table, odd_here = _read(piece, form)
