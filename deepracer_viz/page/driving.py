@@ -23,7 +23,7 @@ from deepracer_viz.analysis.driving.timing import (
 )
 from deepracer_viz.analysis.driving.traces import Traces, lay_along
 from deepracer_viz.analysis.words import counted, listed
-from deepracer_viz.charts.driving import driving_profile_chart
+from deepracer_viz.charts.driving import driving_profile_sheet
 from deepracer_viz.charts.theme import FAST, MODELS, NEUTRAL
 from deepracer_viz.charts.timing import driven_lines_chart, time_account_chart, time_delta_chart
 from deepracer_viz.page.checkpoints import EVERY_CHECKPOINT, clear_pickers
@@ -173,9 +173,8 @@ def _show_charts(
     track = drives.track
     profile = driving_profile(steps, track)
     if traces is None:
-        st.altair_chart(
-            driving_profile_chart(profile, None, track, section), key="driving", alt="Speed and steering"
-        )
+        sheet = driving_profile_sheet(profile, None, track, section)
+        st.vega_lite_chart(sheet.vega_lite(), key="driving", alt="Speed and steering")
         return
     times = section_times(steps, drives.episodes, track, traces)
     account, best = time_account(times), best_possible_lap(times)
@@ -205,8 +204,8 @@ def _show_charts(
                 key="fast_laps",
                 alt="The fast laps on the map, coloured by speed",
             )
-        chart = driving_profile_chart(profile, findings, track, section, shown, with_map=shows == "Speed")
-        st.altair_chart(chart, key="driving", alt=driving_verdict(findings, drives.episodes))
+        sheet = driving_profile_sheet(profile, findings, track, section, shown, with_map=shows == "Speed")
+        st.vega_lite_chart(sheet.vega_lite(), key="driving", alt=driving_verdict(findings, drives.episodes))
     st.caption(plain(_how_compared(account) + (best.verdict if best.laps else "")))
 
 
