@@ -9,7 +9,7 @@ import pandas as pd
 from deepracer_viz.analysis.driving.timing import AROUND, TimeAccount
 from deepracer_viz.charts.sheet import Drawing, Sheet, drawing, inside, slot, table
 from deepracer_viz.charts.theme import BAND_OPACITY, CANVAS, MODELS, NEUTRAL, SLOW, slow_to_fast
-from deepracer_viz.charts.timing import signed
+from deepracer_viz.charts.timing import ONCE, signed
 from deepracer_viz.charts.trackmap import beside_the_road, border_lines, reach_of_map, square_axes, stretches
 from deepracer_viz.track import Track
 
@@ -112,7 +112,7 @@ def driving_profile_sheet(
     mapped = with_map and "x" in shown and bool(shown["x"].notna().any())
     places = _runs(shown, "finding", "none")
     names = pd.DataFrame() if track is None else _strip(shown, track, len(whole))
-    tables = {"waypoints": shown, "zero": _ZERO}
+    tables = {"waypoints": shown, "zero": ONCE}
     tables |= {"places": places} if len(places) else {}
     tables |= {"sections": names} if len(names) else {}
     values = _ends_of_panels(shown, len(whole)) | {"title": _title(shown, whole, section, len(places) > 0)}
@@ -208,7 +208,7 @@ def _draw_panels(with_findings: bool, with_strip: bool, tooltip: list[alt.Toolti
         zero = (
             table("zero")
             .mark_rule()
-            .encode(y="at:Q", x=alt.value(alt.expr("panel_left")), x2=alt.value(alt.expr("width")))
+            .encode(y=alt.YDatum(0), x=alt.value(alt.expr("panel_left")), x2=alt.value(alt.expr("width")))
         )
         parts.append(
             alt.layer(
@@ -298,7 +298,6 @@ def _draw_map(with_speeds: bool, with_findings: bool, tooltip: list[alt.Tooltip]
 
 # ------------------------------------------------------------------------------------- what an answer puts in
 
-_ZERO = pd.DataFrame({"at": [0]})
 _DIGITS = {"speed": 2, "true_speed": 2, "true_speed_low": 2, "true_speed_high": 2}
 _DIGITS |= {"steering_angle": 1, "steering_low": 1, "steering_high": 1, "x": 2, "y": 2}
 
