@@ -15,41 +15,6 @@ _HALF_WIDTH = 0.3  # m; about half a lane, where the borders are unknown
 _EDGE = 0.2  # m between what is drawn and the edge of the map
 
 
-def map_axes(
-    x_span: tuple[float, float], y_span: tuple[float, float], width: str = "width", height: str = "height"
-) -> tuple[alt.X, alt.Y]:
-    """Axes with the same metres per pixel on both, whatever the shape of the map on the screen.
-
-    Parameters
-    ----------
-    x_span, y_span : (float, float)
-        Least and greatest coordinate to show (m).
-    width, height : str
-        Vega expressions for the size of the map in pixels; the map begins at the left and top of its view.
-
-    Returns
-    -------
-    altair.X, altair.Y
-        For the fields x and y, without axis lines.
-    """
-    spans, size = (x_span, y_span), (width, height)
-    middle = [(low + high) / 2 for low, high in spans]
-    half = [(high - low) / 2 + _EDGE for low, high in spans]
-    axes = []
-    for axis, own, other in ((alt.X("x:Q"), 0, 1), (alt.Y("y:Q"), 1, 0)):
-        reach = f"max({half[own]:.3f}, {half[other]:.3f} * {size[own]} / {size[other]})"
-        axes.append(
-            axis.axis(None).scale(
-                domainMin=alt.expr(f"{middle[own]:.3f} - {reach}"),
-                domainMax=alt.expr(f"{middle[own]:.3f} + {reach}"),
-                range=[alt.expr(size[1]), alt.expr("0")] if own else [alt.expr("0"), alt.expr(size[0])],
-                nice=False,
-                zero=False,
-            )
-        )
-    return tuple(axes)
-
-
 def square_axes(width: str = "width", height: str = "height") -> tuple[alt.X, alt.Y]:
     """Axes with the same metres per pixel on both, whatever the shape of the map on the screen.
 
