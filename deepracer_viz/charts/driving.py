@@ -1,13 +1,16 @@
 """How the car drives: speed and steering at every waypoint, beside the map of the track."""
 
+import functools
+
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from deepracer_viz.analysis.driving.timing import AROUND, TimeAccount
+from deepracer_viz.charts.sheet import Drawing, Sheet, drawing, inside, slot, table
 from deepracer_viz.charts.theme import BAND_OPACITY, CANVAS, MODELS, NEUTRAL, SLOW, slow_to_fast
-from deepracer_viz.charts.timing import signed
-from deepracer_viz.charts.trackmap import beside_the_road, border_lines, map_axes
+from deepracer_viz.charts.timing import ONCE, signed
+from deepracer_viz.charts.trackmap import beside_the_road, border_lines, reach_of_map, square_axes, stretches
 from deepracer_viz.track import Track
 
 HEIGHT = 630
@@ -82,93 +85,85 @@ def driving_profile_chart(
     altair.LayerChart
         As wide as its container; map and panels side by side from 760 pixels on, else one below the other.
     """
-    whole = _table(profile, findings)
-    table = whole if section is None or track is None else _around(whole, track, section)
-    mapped = with_map and "x" in table and bool(table["x"].notna().any())
-    layout = (_LAYOUT if mapped else _LAYOUT_WITHOUT_MAP) | _PANELS
-    seen = int((table["visits"] > 0).sum())
-    places = _runs(table, "finding")
-    places = places[places["what"] != "none"]
-    where = "" if table is whole else f" in {section} and {AROUND:g} m around it"
-    lines = [
-        f"{int(table['visits'].sum()):,} steps at {seen:,} of {len(table):,} waypoints{where}.",
-        "Line: mean; band: middle half of the steps; dashed: commanded.",
-        *(["Orange strips: places that cost time."] if len(places) else []),
-    ]
-    return alt.layer(
-        *([_map(table, whole, track, account)] if mapped else []),
-        _panels(table, places, track, len(whole)),
-        data=table,
-        params=[alt.VariableParameter(name=name, expr=expression) for name, expression in layout.items()],
-        resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="independent", y="independent")),
-        width="container",
-        height=HEIGHT if mapped else HEIGHT_OF_PANELS,
-        title=alt.Title(lines),
-        usermeta=CANVAS,
-    )
+    return driving_profile_sheet(profile, findings, track, section, account, with_map).chart()
 
 
-def _table(profile: pd.DataFrame, findings: pd.DataFrame | None) -> pd.DataFrame:
-    """The columns to draw, rounded to what can be seen, and what was found at each waypoint."""
-    digits = dict.fromkeys(["speed", "true_speed", "true_speed_low", "true_speed_high"], 2)
-    digits |= dict.fromkeys(["steering_angle", "steering_low", "steering_high"], 1)
-    digits |= {name: 2 for name in ("x", "y") if name in profile}
-    table = profile[["waypoint", "visits", *digits]].astype(dict.fromkeys(digits, float)).round(digits)
-    table["section"] = profile.get("section", "")
-    told = np.full(len(table), "none", dtype=object)
-    for row in () if findings is None else findings.itertuples():
-        here = table["waypoint"].to_numpy()
-        after, before = here >= row.waypoint_from, here <= row.waypoint_to
-        inside = after & before if row.waypoint_from <= row.waypoint_to else after | before
-        cost = f", {row.seconds_per_lap:.2f} s a lap" if np.isfinite(row.seconds_per_lap) else ""
-        words = f"{row.kind}{cost}"
-        told[inside] = [words if text == "none" else f"{text}; {words}" for text in told[inside]]
-    table["finding"] = told
-    return table
+def driving_profile_sheet(
+    profile: pd.DataFrame,
+    findings: pd.DataFrame | None = None,
+    track: Track | None = None,
+    section: str | None = None,
+    account: TimeAccount | None = None,
+    with_map: bool = True,
+) -> Sheet:
+    """Return what :func:`driving_profile_chart` shows, quickly filled.
 
+    Parameters
+    ----------
+    profile, findings, track, section, account, with_map
+        As there.
 
-def _around(table: pd.DataFrame, track: Track, section: str) -> pd.DataFrame:
-    """Waypoints of a section and a metre around it, in order of driving, numbered on past the start line.
-
-    Column "number" has what they are called.
+    Returns
+    -------
+    Sheet
     """
-    [row] = track.sections[track.sections["section"] == section].itertuples()
-    distance = np.full(len(table), np.nan)
-    known = min(len(table), len(track.distance))
-    distance[:known] = track.distance[:known]
-    distance[table["x"].isna()] = np.nan
-    begin, end = row.start - AROUND, row.end + AROUND
-    if track.closed:
-        end = min(end + (track.length if row.start >= row.end else 0), begin + track.length)
-        distance = begin + (distance - begin) % track.length
-    kept = np.flatnonzero((distance >= begin) & (distance <= end))
-    # The last waypoint of a closed route is where the first one is: the sort keeps it before that one.
-    kept = kept[np.lexsort([-kept, distance[kept].round(6)])]
-    if not len(kept):
-        return table.head(0)
-    numbered_on = kept[0] + (kept - kept[0]) % len(table)
-    return table.iloc[kept].assign(number=kept, waypoint=numbered_on).reset_index(drop=True)
-
-
-def _runs(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    """Stretches on which a column says the same: begin and end (waypoints, both included) and what."""
-    number = (table[what] != table[what].shift()).cumsum()
-    return table.groupby(number).agg(
-        begin=("waypoint", "first"), end=("waypoint", "last"), what=(what, "first")
+    whole = _waypoints(profile, findings)
+    shown = whole if section is None or track is None else _around(whole, track, section)
+    mapped = with_map and "x" in shown and bool(shown["x"].notna().any())
+    places = _runs(shown, "finding", "none")
+    names = pd.DataFrame() if track is None else _strip(shown, track, len(whole))
+    tables = {"waypoints": shown, "zero": ONCE}
+    tables |= {"places": places} if len(places) else {}
+    tables |= {"sections": names} if len(names) else {}
+    values = _ends_of_panels(shown, len(whole)) | {"title": _title(shown, whole, section, len(places) > 0)}
+    if mapped:
+        of_map, reach = _map(shown, whole, track, account)
+        tables |= of_map
+        values |= reach
+    return Sheet(
+        _drawing_of_profile(
+            mapped,
+            with_speeds=bool(shown["true_speed"].notna().any()),
+            with_findings=len(places) > 0,
+            with_names=bool((shown["section"] != "").any()),
+            with_strip=len(names) > 0,
+        ),
+        tables,
+        values,
     )
 
 
-def _tooltip(table: pd.DataFrame) -> list[alt.Tooltip]:
-    """What every mark of a waypoint says."""
-    return [
-        alt.Tooltip("number:Q" if "number" in table else "waypoint:Q", title="Waypoint"),
-        *([alt.Tooltip("section:N", title="Section")] if table["section"].any() else []),
+# ---------------------------------------------------------------------------------------------- the drawing
+
+
+@functools.lru_cache(maxsize=16)
+def _drawing_of_profile(
+    mapped: bool, with_speeds: bool, with_findings: bool, with_names: bool, with_strip: bool
+) -> Drawing:
+    """Map and panels; a layer without rows would have no use."""
+    tooltip = [
+        alt.Tooltip("number:Q", title="Waypoint"),
+        *([alt.Tooltip("section:N", title="Section")] if with_names else []),
         alt.Tooltip("true_speed:Q", title="True speed (m/s)", format=".2f"),
         alt.Tooltip("speed:Q", title="Commanded speed (m/s)", format=".2f"),
         alt.Tooltip("steering_angle:Q", title="Steering (°, left positive)", format="+.1f"),
         alt.Tooltip("visits:Q", title="Steps", format=","),
-        *([alt.Tooltip("finding:N", title="Finding")] if (table["finding"] != "none").any() else []),
+        *([alt.Tooltip("finding:N", title="Finding")] if with_findings else []),
     ]
+    layout = (_LAYOUT if mapped else _LAYOUT_WITHOUT_MAP) | _PANELS
+    return drawing(
+        alt.layer(
+            *([_draw_map(with_speeds, with_findings, tooltip)] if mapped else []),
+            _draw_panels(with_findings, with_strip, tooltip),
+            data=alt.NamedData("waypoints"),
+            params=[alt.VariableParameter(name=name, expr=expression) for name, expression in layout.items()],
+            resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="independent", y="independent")),
+            width="container",
+            height=HEIGHT if mapped else HEIGHT_OF_PANELS,
+            title=alt.Title(slot("title")),
+            usermeta=CANVAS,
+        )
+    )
 
 
 def _signals(*names: str) -> list[alt.ExprRef]:
@@ -176,29 +171,19 @@ def _signals(*names: str) -> list[alt.ExprRef]:
     return [alt.expr(name) for name in names]
 
 
-def _along(field: str, span: tuple[int, int], count: int) -> alt.X:
-    """Horizontal axis of the panels: waypoints, of `count` in all, on past the start line."""
+def _along(field: str) -> alt.X:
+    """Horizontal axis of the panels: waypoints, on past the start line."""
     return (
         alt.X(f"{field}:Q")
         .title("Waypoint")
-        .axis(grid=False, labelExpr=f"format(datum.value % {count}, 'd')", tickMinStep=1)
-        .scale(domain=list(span), nice=False, range=_signals("panel_left", "width"))
+        .axis(grid=False, labelExpr=f"format(datum.value % {inside('count')}, 'd')", tickMinStep=1)
+        .scale(domain=[slot("first"), slot("last")], nice=False, range=_signals("panel_left", "width"))
     )
 
 
-def _span(table: pd.DataFrame) -> tuple[int, int]:
-    """First and last place on the axis."""
-    low, high = (int(end) for end in table["waypoint"].agg(["min", "max"]).fillna(0))
-    return low, max(high, low + 1)
-
-
-def _panels(table: pd.DataFrame, places: pd.DataFrame, track: Track | None, count: int) -> alt.LayerChart:
+def _draw_panels(with_findings: bool, with_strip: bool, tooltip: list[alt.Tooltip]) -> alt.LayerChart:
     """Strip of sections, speed and steering over the waypoints."""
-    span = _span(table)
-    base = alt.Chart().encode(_along("waypoint", span, max(count, 1)))
-    angles = table[["steering_low", "steering_high", "steering_angle"]].abs().to_numpy()
-    steepest = float(np.nan_to_num(angles).max(initial=10))
-    ticks = [share * (steepest - steepest % 10) for share in (-1, -0.5, 0, 0.5, 1)]
+    base = alt.Chart().encode(_along("waypoint"))
     sides = "datum.value == 0 ? '0' : abs(datum.value) + (datum.value > 0 ? '° left' : '° right')"
     speed = (
         alt.Y("true_speed:Q")
@@ -209,8 +194,8 @@ def _panels(table: pd.DataFrame, places: pd.DataFrame, track: Track | None, coun
     steering = (
         alt.Y("steering_angle:Q")
         .title("Steering")
-        .axis(labelExpr=sides, values=ticks, **_PANEL_AXIS)
-        .scale(domain=[-steepest, steepest], range=_signals("height", "steering_top"))
+        .axis(labelExpr=sides, values=slot("ticks"), **_PANEL_AXIS)
+        .scale(domain=[slot("right"), slot("left")], range=_signals("height", "steering_top"))
     )
     parts = []
     for y, low, high in (
@@ -221,7 +206,7 @@ def _panels(table: pd.DataFrame, places: pd.DataFrame, track: Track | None, coun
         alone = f"isValid(datum.{name}) && !isValid(datum.before) && !isValid(datum.after)"
         commanded = base.mark_line(color=NEUTRAL, strokeDash=[4, 3]).encode(alt.Y("speed:Q"))
         zero = (
-            alt.Chart(table.head(1))
+            table("zero")
             .mark_rule()
             .encode(y=alt.YDatum(0), x=alt.value(alt.expr("panel_left")), x2=alt.value(alt.expr("width")))
         )
@@ -242,22 +227,18 @@ def _panels(table: pd.DataFrame, places: pd.DataFrame, track: Track | None, coun
         )
     whole = {"y": alt.value(alt.expr("strip_bottom")), "y2": alt.value(alt.expr("height"))}
     shades = (
-        alt.Chart(places)
-        .mark_rect(color=SLOW, opacity=0.18)
-        .encode(_along("begin", span, max(count, 1)), alt.X2("end"), **whole)
+        table("places").mark_rect(color=SLOW, opacity=0.18).encode(_along("begin"), alt.X2("end"), **whole)
     )
     pointer = base.transform_filter(_HOVER).mark_rule(strokeWidth=1).encode(**whole)
     # What the pointer hits: a bar per waypoint, as high as both panels.
     targets = (
-        base.mark_bar(opacity=0, width=alt.expr(f"max(3, (width - panel_left) / {span[1] - span[0]})"))
-        .encode(**whole, tooltip=_tooltip(table))
+        base.mark_bar(opacity=0, width=alt.expr(f"max(3, (width - panel_left) / {inside('span')})"))
+        .encode(**whole, tooltip=tooltip)
         .add_params(_HOVER)
     )
-    strip = [] if track is None else [_strip(table, track, count)]
-    shades = [shades] if len(places) else []
     return alt.layer(
-        *shades,
-        *strip,
+        *([shades] if with_findings else []),
+        *([_draw_strip()] if with_strip else []),
         *parts,
         pointer,
         targets,
@@ -265,20 +246,12 @@ def _panels(table: pd.DataFrame, places: pd.DataFrame, track: Track | None, coun
     )
 
 
-def _strip(table: pd.DataFrame, track: Track, count: int) -> alt.LayerChart:
+def _draw_strip() -> alt.LayerChart:
     """Names of the sections over their waypoints, corners underlined boldly."""
-    span = _span(table)
-    sections = _runs(table, "section").rename(columns={"what": "section"})
-    sections = sections[sections["section"] != ""].copy()
-    sections["kind"] = sections["section"].map(track.sections.set_index("section")["kind"])
-    sections["from"] = sections["begin"] % count
-    # A section reaches to where the next one begins.
-    sections["end"] = (sections["end"] + 1).clip(upper=span[1])
-    sections["middle"] = (sections["begin"] + sections["end"]) / 2
-    base = alt.Chart(sections)
-    wide = f"(datum.end - datum.begin) / {span[1] - span[0]} * (width - panel_left) > 18"
+    base = table("sections")
+    wide = f"(datum.end - datum.begin) / {inside('span')} * (width - panel_left) > 18"
     lines = base.mark_rect(color=NEUTRAL).encode(
-        _along("begin", span, count),
+        _along("begin"),
         alt.X2("end"),
         y=alt.value(alt.expr("strip_bottom - 5")),
         y2=alt.value(alt.expr("strip_bottom - 1")),
@@ -292,72 +265,203 @@ def _strip(table: pd.DataFrame, track: Track, count: int) -> alt.LayerChart:
     names = (
         base.transform_filter(wide)
         .mark_text()
-        .encode(_along("middle", span, count), y=alt.value(alt.expr("strip_bottom - 12")), text="section:N")
+        .encode(_along("middle"), y=alt.value(alt.expr("strip_bottom - 12")), text="section:N")
     )
     return alt.layer(lines, names)
 
 
-def _map(
-    table: pd.DataFrame, whole: pd.DataFrame, track: Track | None, account: TimeAccount | None
-) -> alt.LayerChart:
+def _draw_map(with_speeds: bool, with_findings: bool, tooltip: list[alt.Tooltip]) -> alt.LayerChart:
     """Track seen from above: a dot per waypoint, coloured by true speed."""
-    known = table[table["x"].notna()]
-    borders = border_lines(track)
-    labels, start = beside_the_road(whole[whole["x"].notna()], track)
-    lost = {} if account is None else account.sections.set_index("section")["lost"].to_dict()
-    labels["text"] = [f"{text} {signed(lost[text])} s" if text in lost else text for text in labels["text"]]
-    if len(table) < len(whole):
-        # Nothing may be drawn past the edge of the map, for the panels are there.
-        frame = known[["x", "y"]].agg(["min", "max"]) + np.array([[-_REACH], [_REACH]])
-        inside = _within(borders, frame)
-        borders = borders.assign(line=borders["line"] + (~inside).cumsum().astype(str))[inside]
-        labels, start = labels[_within(labels, frame)], start[_within(start, frame)]
-    labels["align"] = _away_from(known, labels)
-    ends = pd.concat([frame[["x", "y"]] for frame in (known, borders, labels)])
-    if lost:
-        names, room = labels[labels["name"].astype(bool)], _NAME_SHARE * float(np.ptp(ends["x"]))
-        ends = pd.concat([ends, *(names[["x", "y"]] + [way * room, 0] for way in (-1, 1))])
-    (x_low, y_low), (x_high, y_high) = ends.min(), ends.max()
-    x, y = map_axes((x_low, x_high), (y_low, y_high), "map_width", "map_height")
+    x, y = square_axes("map_width", "map_height")
     base = alt.Chart().encode(x, y)
-    dots = base.transform_filter("isValid(datum.true_speed)")
     # Above the map in one line: below the panels it would be far from what it explains.
     in_one_line = {"orient": "top", "direction": "horizontal", "titleOrient": "left", "gradientLength": 110}
     colour = slow_to_fast("True speed (m/s)", "true_speed").legend(format=".2f", tickCount=2, **in_one_line)
-    if table["true_speed"].isna().all():
+    if not with_speeds:
         colour = colour.legend(None)
+    found = base.transform_filter("datum.finding != 'none'").mark_circle(color=SLOW, size=300, opacity=0.18)
     return alt.layer(
-        alt.Chart(borders)
+        table("borders")
         .mark_line(color=NEUTRAL, strokeWidth=1, opacity=0.6)
         .encode(x, y, alt.Detail("line:N"), alt.Order("point:Q")),
         base.mark_line(color=NEUTRAL, strokeWidth=1).encode(order="waypoint:Q"),
-        base.transform_filter("datum.finding != 'none'").mark_circle(color=SLOW, size=300, opacity=0.18),
-        alt.Chart(start).mark_rule(strokeWidth=3).encode(x, y, alt.X2("x2"), alt.Y2("y2")),
-        dots.mark_circle(size=90, opacity=1).encode(colour),
-        alt.Chart(labels)
+        *([found] if with_findings else []),
+        table("start").mark_rule(strokeWidth=3).encode(x, y, alt.X2("x2"), alt.Y2("y2")),
+        base.transform_filter("isValid(datum.true_speed)").mark_circle(size=90, opacity=1).encode(colour),
+        table("labels")
         .mark_text(align=alt.expr("datum.align"))
-        .encode(
-            x,
-            y,
-            text="text:N",
-            size=alt.condition("datum.name", alt.value(14), alt.value(11)),
-        ),
+        .encode(x, y, text="text:N", size=alt.condition("datum.name", alt.value(14), alt.value(11))),
         base.transform_filter(_HOVER).mark_point(color=NEUTRAL, size=220, strokeWidth=3, opacity=1),
-        base.mark_circle(size=300, opacity=0).encode(tooltip=_tooltip(table)),
+        base.mark_circle(size=300, opacity=0).encode(tooltip=tooltip),
     )
 
 
-def _away_from(road: pd.DataFrame, labels: pd.DataFrame) -> np.ndarray:
+# ------------------------------------------------------------------------------------- what an answer puts in
+
+_DIGITS = {"speed": 2, "true_speed": 2, "true_speed_low": 2, "true_speed_high": 2}
+_DIGITS |= {"steering_angle": 1, "steering_low": 1, "steering_high": 1, "x": 2, "y": 2}
+
+
+def _waypoints(profile: pd.DataFrame, findings: pd.DataFrame | None) -> pd.DataFrame:
+    """The columns to draw, rounded to what can be seen, and what was found at each waypoint."""
+    here = profile["waypoint"].to_numpy()
+    told = np.full(len(here), "none", dtype=object)
+    columns = ("kind", "waypoint_from", "waypoint_to", "seconds_per_lap")
+    for kind, begin, end, seconds in zip(
+        *(() if findings is None else findings[name] for name in columns), strict=True
+    ):
+        after, before = here >= begin, here <= end
+        in_it = after & before if begin <= end else after | before
+        words = f"{kind}, {seconds:.2f} s a lap" if np.isfinite(seconds) else kind
+        told[in_it] = [words if text == "none" else f"{text}; {words}" for text in told[in_it]]
+    return pd.DataFrame(
+        {
+            "waypoint": here,
+            "number": here,  # what it is called
+            "visits": profile["visits"].to_numpy(),
+            **{
+                name: np.round(profile[name].to_numpy(dtype=float), digits)
+                for name, digits in _DIGITS.items()
+                if name in profile
+            },
+            "section": profile.get("section", ""),
+            "finding": told,
+        }
+    )
+
+
+def _around(whole: pd.DataFrame, track: Track, section: str) -> pd.DataFrame:
+    """Waypoints of a section and a metre around it, in order of driving, counted on past the start line."""
+    row = track.sections.iloc[list(track.sections["section"]).index(section)]
+    distance = np.full(len(whole), np.nan)
+    known = min(len(whole), len(track.distance))
+    distance[:known] = track.distance[:known]
+    distance[whole["x"].isna()] = np.nan
+    begin, end = row.start - AROUND, row.end + AROUND
+    if track.closed:
+        end = min(end + (track.length if row.start >= row.end else 0), begin + track.length)
+        distance = begin + (distance - begin) % track.length
+    kept = np.flatnonzero((distance >= begin) & (distance <= end))
+    # The last waypoint of a closed route is where the first one is: the sort keeps it before that one.
+    kept = kept[np.lexsort([-kept, distance[kept].round(6)])]
+    if not len(kept):
+        return whole.head(0)
+    counted_on = kept[0] + (kept - kept[0]) % len(whole)
+    columns = {name: whole[name].to_numpy()[kept] for name in whole}
+    return pd.DataFrame(columns | {"waypoint": counted_on, "number": kept})
+
+
+def _title(shown: pd.DataFrame, whole: pd.DataFrame, section: str | None, with_findings: bool) -> list[str]:
+    visits = shown["visits"].to_numpy()
+    where = "" if shown is whole else f" in {section} and {AROUND:g} m around it"
+    return [
+        f"{visits.sum():,} steps at {(visits > 0).sum():,} of {len(shown):,} waypoints{where}.",
+        "Line: mean; band: middle half of the steps; dashed: commanded.",
+        *(["Orange strips: places that cost time."] if with_findings else []),
+    ]
+
+
+def _span(shown: pd.DataFrame) -> tuple[int, int]:
+    """First and last place on the axis."""
+    here = shown["waypoint"].to_numpy()
+    low, high = (int(here.min()), int(here.max())) if len(here) else (0, 0)
+    return low, max(high, low + 1)
+
+
+def _ends_of_panels(shown: pd.DataFrame, count: int) -> dict[str, object]:
+    """Ends and ticks of the axes of the panels."""
+    first, last = _span(shown)
+    angles = [shown[name].to_numpy() for name in ("steering_low", "steering_high", "steering_angle")]
+    steepest = float(np.nan_to_num(np.abs(angles)).max(initial=10))
+    full = steepest - steepest % 10
+    return {
+        "first": first,
+        "last": last,
+        "span": last - first,
+        "count": max(count, 1),
+        "right": -steepest,
+        "left": steepest,
+        "ticks": [-full, -0.5 * full, 0.0, 0.5 * full, full],
+    }
+
+
+def _runs(shown: pd.DataFrame, what: str, but: str) -> pd.DataFrame:
+    """Stretches on which a column says the same, but for one word: begin and end (waypoints, both included)."""
+    said, here = shown[what].to_numpy(dtype=object), shown["waypoint"].to_numpy()
+    first, last = stretches(said)
+    told = said[first] != but
+    first, last = first[told], last[told]
+    return pd.DataFrame({"begin": here[first], "end": here[last], what: said[first]})
+
+
+def _strip(shown: pd.DataFrame, track: Track, count: int) -> pd.DataFrame:
+    """Sections with begin, end and middle on the axis, kind, and the waypoint at which each begins."""
+    runs = _runs(shown, "section", "")
+    kinds = dict(zip(track.sections["section"], track.sections["kind"], strict=True))
+    begin = runs["begin"].to_numpy()
+    # A section reaches to where the next one begins.
+    end = np.minimum(runs["end"].to_numpy() + 1, _span(shown)[1])
+    return pd.DataFrame(
+        {
+            "begin": begin,
+            "end": end,
+            "middle": (begin + end) / 2,
+            "from": begin % max(count, 1),
+            "section": runs["section"],
+            "kind": [kinds.get(name) for name in runs["section"]],
+        }
+    )
+
+
+def _map(
+    shown: pd.DataFrame, whole: pd.DataFrame, track: Track | None, account: TimeAccount | None
+) -> tuple[dict[str, pd.DataFrame], dict[str, float]]:
+    """Borders, labels and start line of the map, and what part of the world it shows."""
+    known = _places(shown)
+    known = known[~np.isnan(known[:, 0])]
+    borders = border_lines(track)
+    labels, start = beside_the_road(whole[~np.isnan(whole["x"].to_numpy())], track)
+    lost = {}
+    if account is not None:
+        lost = dict(zip(account.sections["section"], account.sections["lost"], strict=True))
+    labels["text"] = [f"{text} {signed(lost[text])} s" if text in lost else text for text in labels["text"]]
+    at = _places(labels)
+    labels["align"] = _away_from(known, at)
+    if len(shown) < len(whole):
+        # Nothing may be drawn past the edge of the map, for the panels are there.
+        low, high = known.min(axis=0) - _REACH, known.max(axis=0) + _REACH
+        near, near_labels, near_start = (
+            ((low <= points) & (points <= high)).all(axis=1)
+            for points in (_places(borders), at, _places(start))
+        )
+        # A border that leaves the map and comes back is two lines.
+        borders["line"] += pd.Series((~near).cumsum().astype(str))
+        borders, start = borders[near].reset_index(drop=True), start[near_start].reset_index(drop=True)
+        labels, at = labels[near_labels].reset_index(drop=True), at[near_labels]
+    ends = [known, _places(borders), at]
+    if lost:
+        names, room = at[labels["name"].to_numpy()], [_NAME_SHARE * np.ptp(_corners(ends)[:, 0]), 0]
+        ends += [names - room, names + room]
+    return {"borders": borders, "labels": labels, "start": start}, reach_of_map(*_corners(ends).T)
+
+
+def _places(table: pd.DataFrame) -> np.ndarray:
+    """Columns x and y as points (n, 2)."""
+    return np.stack([table["x"].to_numpy(dtype=float), table["y"].to_numpy(dtype=float)], axis=1)
+
+
+def _corners(points: list[np.ndarray]) -> np.ndarray:
+    """Least and greatest x and y of all the points, a row each."""
+    every = np.concatenate(points)
+    return np.array([np.nanmin(every, axis=0), np.nanmax(every, axis=0)])
+
+
+def _away_from(road: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """How to align each label so that its text runs away from the road."""
-    if road.empty or labels.empty:
+    if not len(road) or not len(labels):
         return np.full(len(labels), "center")
-    away = labels[["x", "y"]].to_numpy()[:, None] - road[["x", "y"]].to_numpy()
+    away = labels[:, None] - road
     distance = np.hypot(away[..., 0], away[..., 1])
-    nearest = distance.argmin(axis=1), np.arange(len(labels))
-    share = away[nearest[1], nearest[0], 0] / np.maximum(distance[nearest[1], nearest[0]], 1e-9)
+    nearest = np.arange(len(labels)), distance.argmin(axis=1)
+    share = away[..., 0][nearest] / np.maximum(distance[nearest], 1e-9)
     return np.select([share > 0.5, share < -0.5], ["left", "right"], "center")
-
-
-def _within(points: pd.DataFrame, frame: pd.DataFrame) -> pd.Series:
-    """Which of the points lie in a frame, given by its corners."""
-    return points["x"].between(*frame["x"]) & points["y"].between(*frame["y"])

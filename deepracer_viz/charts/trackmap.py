@@ -1,5 +1,7 @@
 """What every map of the track is drawn from: axes of equal scale, borders, labels beside the road, start line."""
 
+import functools
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -11,41 +13,6 @@ _LINE_POINTS = 200  # per line; enough for a smooth one
 _NUMBERS = 12  # waypoint numbers on the map at most
 _HALF_WIDTH = 0.3  # m; about half a lane, where the borders are unknown
 _EDGE = 0.2  # m between what is drawn and the edge of the map
-
-
-def map_axes(
-    x_span: tuple[float, float], y_span: tuple[float, float], width: str = "width", height: str = "height"
-) -> tuple[alt.X, alt.Y]:
-    """Axes with the same metres per pixel on both, whatever the shape of the map on the screen.
-
-    Parameters
-    ----------
-    x_span, y_span : (float, float)
-        Least and greatest coordinate to show (m).
-    width, height : str
-        Vega expressions for the size of the map in pixels; the map begins at the left and top of its view.
-
-    Returns
-    -------
-    altair.X, altair.Y
-        For the fields x and y, without axis lines.
-    """
-    spans, size = (x_span, y_span), (width, height)
-    middle = [(low + high) / 2 for low, high in spans]
-    half = [(high - low) / 2 + _EDGE for low, high in spans]
-    axes = []
-    for axis, own, other in ((alt.X("x:Q"), 0, 1), (alt.Y("y:Q"), 1, 0)):
-        reach = f"max({half[own]:.3f}, {half[other]:.3f} * {size[own]} / {size[other]})"
-        axes.append(
-            axis.axis(None).scale(
-                domainMin=alt.expr(f"{middle[own]:.3f} - {reach}"),
-                domainMax=alt.expr(f"{middle[own]:.3f} + {reach}"),
-                range=[alt.expr(size[1]), alt.expr("0")] if own else [alt.expr("0"), alt.expr(size[0])],
-                nice=False,
-                zero=False,
-            )
-        )
-    return tuple(axes)
 
 
 def square_axes(width: str = "width", height: str = "height") -> tuple[alt.X, alt.Y]:
@@ -110,7 +77,7 @@ def border_lines(track: Track | None) -> pd.DataFrame:
     pandas.DataFrame
         x, y (m), line ("inner", "outer"), point (drawing order).
     """
-    return _lines(track, "inner", "outer")
+    return _lines(track, "inner", "outer").copy()
 
 
 def centre_line(track: Track | None) -> pd.DataFrame:
@@ -121,7 +88,7 @@ def centre_line(track: Track | None) -> pd.DataFrame:
     pandas.DataFrame
         x, y (m), line ("centre"), point (drawing order).
     """
-    return _lines(track, "centre")
+    return _lines(track, "centre").copy()
 
 
 def beside_the_road(
@@ -153,12 +120,14 @@ def beside_the_road(
     waypoint, x, y = (places[name].to_numpy() for name in ("waypoint", "x", "y"))
     heading = np.arctan2(np.gradient(y), np.gradient(x)) if len(places) > 1 else np.zeros(len(places))
 
-    def beside(row: np.ndarray, metres: float) -> dict[str, np.ndarray]:
-        """Points to the left of waypoints (to the right where metres are negative)."""
-        return {"x": x[row] - metres * np.sin(heading[row]), "y": y[row] + metres * np.cos(heading[row])}
+    def beside(row: np.ndarray, metres: float) -> np.ndarray:
+        """Points (n, 2) to the left of waypoints (to the right where metres are negative)."""
+        to_left = np.stack([-np.sin(heading[row]), np.cos(heading[row])], axis=1)
+        return np.round(np.stack([x[row], y[row]], axis=1) + metres * to_left, 2)
 
     away = half_width + room
-    labels = [pd.DataFrame({"x": [], "y": [], "text": pd.Series([], dtype=str), "name": []})]
+    numbered = named = np.empty(0, dtype=int)
+    names = []
     if numbers:
         every = next(
             step for step in (1, 5, 10, 20, 25, 50, 100, 200, 500, 1000) if len(places) <= step * _NUMBERS
@@ -166,22 +135,47 @@ def beside_the_road(
         # The last waypoints are where the first one is.
         last = max(waypoint[-1] - every / 2, 0) if len(places) else 0
         numbered = np.flatnonzero((waypoint % every == 0) & (waypoint <= last))
-        labels.append(
-            pd.DataFrame({**beside(numbered, away), "text": waypoint[numbered].astype(str), "name": False})
-        )
     if track is not None and len(places):
-        length = (track.sections["waypoint_to"] - track.sections["waypoint_from"]) % len(track.center)
-        middle = (track.sections["waypoint_from"] + length // 2) % len(track.center)
+        begin, end = (track.sections[f"waypoint_{which}"].to_numpy() for which in ("from", "to"))
+        middle = (begin + (end - begin) % len(track.center) // 2) % len(track.center)
         named = np.clip(np.searchsorted(waypoint, middle), 0, len(places) - 1)
-        labels.append(pd.DataFrame({**beside(named, -away), "text": track.sections["section"], "name": True}))
+        names = list(track.sections["section"])
+    at = np.concatenate([beside(numbered, away), beside(named, -away)])
+    labels = pd.DataFrame(
+        {
+            "x": at[:, 0],
+            "y": at[:, 1],
+            "text": pd.Series([*map(str, waypoint[numbered]), *names], dtype=str),
+            "name": np.arange(len(at)) >= len(numbered),
+        }
+    )
     first = np.flatnonzero(waypoint == 0)
-    left, right = beside(first, half_width), beside(first, -half_width)
-    start = pd.DataFrame({**left, "x2": right["x"], "y2": right["y"]})
-    return pd.concat(labels, ignore_index=True).round({"x": 2, "y": 2}), start.round(2)
+    ends = np.concatenate([beside(first, half_width), beside(first, -half_width)], axis=1)
+    return labels, pd.DataFrame(ends, columns=["x", "y", "x2", "y2"])
 
 
+def stretches(said: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First and last row of each stretch of rows that say the same.
+
+    Parameters
+    ----------
+    said : numpy.ndarray
+        What each row says, in order of the track.
+
+    Returns
+    -------
+    first, last : numpy.ndarray of int
+        Both included.
+    """
+    changes = np.flatnonzero(said[1:] != said[:-1])
+    ends = np.append(changes, len(said) - 1)
+    return (np.append(0, changes + 1), ends) if len(said) else (changes, changes)
+
+
+@functools.lru_cache(maxsize=16)
 def _lines(track: Track | None, *wanted: str) -> pd.DataFrame:
     if track is None:
         return pd.DataFrame({"x": [], "y": [], "line": pd.Series([], dtype=str), "point": []})
     outline = track.outline(_LINE_POINTS)
-    return outline.loc[outline["line"].isin(wanted), ["x", "y", "line", "point"]].round({"x": 2, "y": 2})
+    chosen = outline.loc[outline["line"].isin(wanted), ["x", "y", "line", "point"]]
+    return chosen.round({"x": 2, "y": 2}).reset_index(drop=True)

@@ -23,9 +23,9 @@ from deepracer_viz.analysis.driving.timing import (
 )
 from deepracer_viz.analysis.driving.traces import Traces, lay_along
 from deepracer_viz.analysis.words import counted, listed
-from deepracer_viz.charts.driving import driving_profile_chart
+from deepracer_viz.charts.driving import driving_profile_sheet
 from deepracer_viz.charts.theme import FAST, MODELS, NEUTRAL
-from deepracer_viz.charts.timing import driven_lines_chart, time_account_chart, time_delta_chart
+from deepracer_viz.charts.timing import driven_lines_sheet, time_account_sheet, time_delta_sheet
 from deepracer_viz.page.checkpoints import EVERY_CHECKPOINT, clear_pickers
 from deepracer_viz.page.text import plain
 from deepracer_viz.page.widgets import switch
@@ -173,9 +173,8 @@ def _show_charts(
     track = drives.track
     profile = driving_profile(steps, track)
     if traces is None:
-        st.altair_chart(
-            driving_profile_chart(profile, None, track, section), key="driving", alt="Speed and steering"
-        )
+        sheet = driving_profile_sheet(profile, None, track, section)
+        st.vega_lite_chart(sheet.vega_lite(), key="driving", alt="Speed and steering")
         return
     times = section_times(steps, drives.episodes, track, traces)
     account, best = time_account(times), best_possible_lap(times)
@@ -200,13 +199,13 @@ def _show_charts(
         if shows == "Fast laps":
             fast, _ = fast_and_typical(laps.drives["time"])
             lines = driven_lines(steps, laps.drives["unique_episode"].iloc[fast])
-            st.altair_chart(
-                driven_lines_chart(lines, track, shown, section),
+            st.vega_lite_chart(
+                driven_lines_sheet(lines, track, shown, section).vega_lite(),
                 key="fast_laps",
                 alt="The fast laps on the map, coloured by speed",
             )
-        chart = driving_profile_chart(profile, findings, track, section, shown, with_map=shows == "Speed")
-        st.altair_chart(chart, key="driving", alt=driving_verdict(findings, drives.episodes))
+        sheet = driving_profile_sheet(profile, findings, track, section, shown, with_map=shows == "Speed")
+        st.vega_lite_chart(sheet.vega_lite(), key="driving", alt=driving_verdict(findings, drives.episodes))
     st.caption(plain(_how_compared(account) + (best.verdict if best.laps else "")))
 
 
@@ -215,8 +214,8 @@ def _show_account(account: TimeAccount, section: str | None) -> None:
     sections = list(account.sections["section"])
     parts = account.sections.sort_values("lost", ascending=False).head(3)
     most = ", ".join(f"{row.lost:.2f} s in {row.section or 'an unknown part'}" for row in parts.itertuples())
-    st.altair_chart(
-        time_account_chart(account, section if section in sections else None),
+    st.vega_lite_chart(
+        time_account_sheet(account, section if section in sections else None).vega_lite(),
         key=_key("account"),
         on_select=lambda: _pick_bar([name for name in sections if name not in ("", STANDING)]),
         alt=f"Time that a typical lap loses on a fast one, by section; most of it {most}",
@@ -287,8 +286,8 @@ def _show_delta(
         )
         return
     colours = (MODELS[0], FAST if compared == _GROUPS else NEUTRAL)
-    st.altair_chart(
-        time_delta_chart(delta, *names, colours=colours),
+    st.vega_lite_chart(
+        time_delta_sheet(delta, *names, colours=colours).vega_lite(),
         key="delta",
         alt=f"Time that {names[0]} lost on {names[1]} along the track, with speed and steering of both",
     )

@@ -8,7 +8,7 @@ from deepracer_viz import Drives
 from deepracer_viz.analysis.actions import ActionUse, action_use, choose_steps, flat_out, presets
 from deepracer_viz.analysis.rewards import RewardMap, reward_map
 from deepracer_viz.analysis.words import counted
-from deepracer_viz.charts.rewards import action_use_chart, reward_map_chart
+from deepracer_viz.charts.rewards import action_use_sheet, reward_map_sheet
 from deepracer_viz.logs.metadata import ActionSpace
 from deepracer_viz.page.text import plain
 from deepracer_viz.page.widgets import switch
@@ -90,7 +90,8 @@ def _show_rewards(drives: Drives, action_space: ActionSpace | None) -> None:
 
     left, right = st.columns([3, 2])
     if len(answer.cells):
-        left.altair_chart(reward_map_chart(answer, faint, ends), key="reward_map", alt=answer.verdict)
+        sheet = reward_map_sheet(answer, faint, ends)
+        left.vega_lite_chart(sheet.vega_lite(), key="reward_map", alt=answer.verdict)
     else:
         left.info(
             "No step with a reward is left: the actions mapped and the actions chosen narrow the map together. Let "
@@ -100,7 +101,7 @@ def _show_rewards(drives: Drives, action_space: ActionSpace | None) -> None:
         for turn in answer.sections[answer.sections["reason"] != ""].head(3).itertuples():
             fault = f", {turn.fault}" if turn.fault else ""
             st.markdown(f"**{plain(turn.section)}{plain(fault)}.** {plain(turn.reason)}")
-        st.altair_chart(action_use_chart(use), key="action_use", alt=use.verdict)
+        st.vega_lite_chart(action_use_sheet(use).vega_lite(), key="action_use", alt=use.verdict)
         st.caption(plain(use.verdict))
     _show_ranking(answer)
     untraced = int((~drives.episodes["traced"]).sum())

@@ -2,13 +2,15 @@ import io
 import json
 import re
 
+import altair as alt
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from deepracer_viz.analysis.driving import driving_profile, find_inefficiencies
 from deepracer_viz.analysis.driving.timing import TimeAccount
-from deepracer_viz.charts.driving import driving_profile_chart
+from deepracer_viz.charts.driving import driving_profile_chart, driving_profile_sheet
 from deepracer_viz.charts.theme import MODELS, NEUTRAL, SLOW
 from deepracer_viz.track import load_track
 
@@ -78,9 +80,13 @@ def findings(*places):
     return pd.DataFrame(rows, columns=NO_FINDINGS.columns)
 
 
-def spec_of(chart):
-    """The chart as JSON a browser would take: no NaN in it."""
-    return json.loads(chart.to_json(), parse_constant=lambda name: pytest.fail(f"{name} in the chart"))
+def as_json(spec):
+    """The chart as a browser would take it: no NaN in it."""
+    return json.loads(json.dumps(spec), parse_constant=lambda name: pytest.fail(f"{name} in the chart"))
+
+
+def spec_of(*answer, **more):
+    return as_json(driving_profile_sheet(*answer, **more).to_dict())
 
 
 def units(spec, inherited=None):
@@ -112,7 +118,7 @@ def profile(track):
 
 
 def test_one_hover_serves_map_and_panels(profile, track):
-    spec = spec_of(driving_profile_chart(profile, None, track))
+    spec = spec_of(profile, None, track)
     selections = [param for param in spec["params"] if "select" in param]
     assert [param["name"] for param in selections] == ["waypoint"]
     assert selections[0]["select"]["fields"] == ["waypoint"]
@@ -124,7 +130,7 @@ def test_one_hover_serves_map_and_panels(profile, track):
     targets = [u for u in units(spec) if u["mark"].get("opacity") == 0]
     assert sorted(u["mark"]["type"] for u in targets) == ["bar", "circle"]
     for target in targets:
-        assert {"waypoint", "true_speed", "speed", "steering_angle"} <= {
+        assert {"number", "true_speed", "speed", "steering_angle"} <= {
             tip["field"] for tip in target["encoding"]["tooltip"]
         }
         assert all(tip["title"] for tip in target["encoding"]["tooltip"])
@@ -132,7 +138,7 @@ def test_one_hover_serves_map_and_panels(profile, track):
 
 
 def test_follows_the_width_of_the_page(profile, track):
-    spec = spec_of(driving_profile_chart(profile, None, track))
+    spec = spec_of(profile, None, track)
     assert spec["width"] == "container"
     assert isinstance(spec["height"], int)
 
@@ -150,7 +156,7 @@ def layout(spec, width):
 
 @pytest.mark.parametrize("width", [340, 700, 760, 1200, 1900])
 def test_map_and_panels_share_the_view_without_overlap(profile, track, width):
-    values = layout(spec_of(driving_profile_chart(profile, None, track)), width)
+    values = layout(spec_of(profile, None, track), width)
     beside = values["map_width"] < values["panel_left"]
     below = values["map_height"] < values["strip_top"]
     assert beside or below
@@ -164,7 +170,7 @@ def test_map_and_panels_share_the_view_without_overlap(profile, track, width):
 
 @pytest.mark.parametrize("width", [340, 900, 1900])
 def test_the_map_has_equal_metres_per_pixel_and_holds_the_track(profile, track, width):
-    spec = spec_of(driving_profile_chart(profile, None, track))
+    spec = spec_of(profile, None, track)
     values = layout(spec, width)
     colour = [u for u in units(spec) if "color" in u.get("encoding", {})]
     assert len(colour) == 1
@@ -181,7 +187,7 @@ def test_the_map_has_equal_metres_per_pixel_and_holds_the_track(profile, track, 
 
 
 def test_lines_bands_and_colours(profile, track):
-    spec = spec_of(driving_profile_chart(profile, None, track))
+    spec = spec_of(profile, None, track)
     [commanded] = [u for u in marks(spec, type="line", color=NEUTRAL) if "strokeDash" in u["mark"]]
     assert commanded["encoding"]["y"]["field"] == "speed"
     assert {u["encoding"]["y"]["field"] for u in marks(spec, type="line", color=MODELS[0])} == {
@@ -199,7 +205,7 @@ def test_lines_bands_and_colours(profile, track):
 
 
 def test_left_and_right_are_named(profile, track):
-    spec = spec_of(driving_profile_chart(profile, None, track))
+    spec = spec_of(profile, None, track)
     [line] = [
         u
         for u in marks(spec, type="line", color=MODELS[0])
@@ -211,9 +217,15 @@ def test_left_and_right_are_named(profile, track):
     assert 0 in axis["values"]
 
 
+def test_a_chart_is_the_same_as_its_sheet(profile, track):
+    answer = profile, findings((10, 20)), track
+    chart = driving_profile_chart(*answer)
+    assert isinstance(chart, alt.LayerChart)
+    assert as_json(chart.to_dict()) == spec_of(*answer)
+
+
 def test_every_waypoint_once_and_gaps_stay_gaps(track):
-    chart = driving_profile_chart(driving_profile(steps_on(track, [3, 4, 5, 9, 20, 21]), track), None, track)
-    spec = spec_of(chart)
+    spec = spec_of(driving_profile(steps_on(track, [3, 4, 5, 9, 20, 21]), track), None, track)
     [target] = [u for u in units(spec) if u["mark"]["type"] == "bar"]
     rows = pd.DataFrame(rows_of(spec, target))
     assert rows["waypoint"].tolist() == list(range(120))
@@ -226,13 +238,13 @@ def test_every_waypoint_once_and_gaps_stay_gaps(track):
 
 
 def test_title_says_how_many(profile, track):
-    spec = spec_of(driving_profile_chart(profile, None, track))
+    spec = spec_of(profile, None, track)
     assert "357 steps at 119 of 120 waypoints" in spec["title"]["text"][0]
 
 
 def test_findings_are_shaded_also_over_the_start_line(profile, track):
     places = findings((10, 20), (110, 5))
-    spec = spec_of(driving_profile_chart(profile, places, track))
+    spec = spec_of(profile, places, track)
     [shade] = marks(spec, type="rect", color=SLOW)
     shown = {(row["begin"], row["end"]) for row in rows_of(spec, shade)}
     assert shown == {(10, 20), (110, 119), (0, 5)}
@@ -246,7 +258,7 @@ def test_findings_are_shaded_also_over_the_start_line(profile, track):
 
 def test_a_finding_without_seconds_is_told_all_the_same(profile, track):
     places = findings((10, 20)).assign(seconds_per_lap=np.nan)
-    spec = spec_of(driving_profile_chart(profile, places, track))
+    spec = spec_of(profile, places, track)
     [target] = [u for u in units(spec) if u["mark"]["type"] == "bar"]
     assert rows_of(spec, target)[15]["finding"] == "hard braking"
 
@@ -259,7 +271,7 @@ def over_the_line(track):
 def test_a_section_alone_goes_on_past_the_start_line(profile, track):
     section = over_the_line(track)
     places = findings((118, 2), (60, 62))
-    spec = spec_of(driving_profile_chart(profile, places, track, section["section"]))
+    spec = spec_of(profile, places, track, section["section"])
     [target] = [u for u in units(spec) if u["mark"]["type"] == "bar"]
     rows = pd.DataFrame(rows_of(spec, target))
     assert rows["waypoint"].diff().dropna().eq(1).all()
@@ -284,7 +296,7 @@ def test_a_section_alone_goes_on_past_the_start_line(profile, track):
 @pytest.mark.parametrize("width", [340, 900])
 def test_the_map_of_a_section_stays_in_its_place(profile, track, width):
     section = over_the_line(track)
-    spec = spec_of(driving_profile_chart(profile, None, track, section["section"]))
+    spec = spec_of(profile, None, track, section["section"])
     values = layout(spec, width)
     [dots] = [u for u in units(spec) if "color" in u.get("encoding", {})]
     inside = {}
@@ -307,16 +319,13 @@ def test_an_open_track_has_no_waypoints_past_its_end():
     closed = ellipse()
     track = replace(closed, closed=False)
     name = track.sections["section"].iloc[-1]
-    chart = driving_profile_chart(driving_profile(steps_on(track, range(119)), track), None, track, name)
-    spec = spec_of(chart)
+    spec = spec_of(driving_profile(steps_on(track, range(119)), track), None, track, name)
     [target] = [u for u in units(spec) if u["mark"]["type"] == "bar"]
     assert all(row["waypoint"] == row["number"] for row in rows_of(spec, target))
 
 
 def test_panels_alone(profile, track):
-    whole, panels = (
-        spec_of(driving_profile_chart(profile, None, track, with_map=shown)) for shown in (True, False)
-    )
+    whole, panels = (spec_of(profile, None, track, with_map=shown) for shown in (True, False))
     assert not [u for u in units(panels) if "color" in u.get("encoding", {})]
     assert panels["height"] < whole["height"]
 
@@ -325,7 +334,7 @@ def test_the_map_says_what_each_section_loses(profile, track):
     name = track.sections["section"].iloc[0]
     sections = pd.DataFrame({"section": [name], "lost": [0.314]})
     account = TimeAccount(sections, 10, 9, 1, 0.5, 1.5, 40, 4, 20, "")
-    spec = spec_of(driving_profile_chart(profile, None, track, account=account))
+    spec = spec_of(profile, None, track, account=account)
     told = {row["text"] for u in marks(spec, type="text") for row in rows_of(spec, u) if "text" in row}
     assert f"{name} +0.31 s" in told
     assert set(track.sections["section"][1:]) <= told
@@ -333,13 +342,13 @@ def test_the_map_says_what_each_section_loses(profile, track):
 
 @pytest.mark.parametrize("places", [None, NO_FINDINGS])
 def test_without_findings_nothing_is_shaded(profile, track, places):
-    spec = spec_of(driving_profile_chart(profile, places, track))
+    spec = spec_of(profile, places, track)
     assert not marks(spec, type="rect", color=SLOW)
     assert "cost time" not in " ".join(spec["title"]["text"])
 
 
 def test_sections_and_waypoint_numbers_are_on_the_map(profile, track):
-    spec = spec_of(driving_profile_chart(profile, None, track))
+    spec = spec_of(profile, None, track)
     labels = next(
         rows_of(spec, u) for u in marks(spec, type="text") if u["encoding"]["text"]["field"] == "text"
     )
@@ -360,14 +369,13 @@ def test_sections_and_waypoint_numbers_are_on_the_map(profile, track):
 
 def test_a_track_without_borders_is_drawn_all_the_same():
     track = ellipse(borders=False)
-    chart = driving_profile_chart(driving_profile(steps_on(track, range(100)), track), None, track)
-    spec = spec_of(chart)
+    spec = spec_of(driving_profile(steps_on(track, range(100)), track), None, track)
     assert rows_of(spec, marks(spec, type="line", strokeWidth=1)[0]) == []
     assert [u for u in units(spec) if "color" in u.get("encoding", {})]
 
 
 def test_without_a_track_only_the_panels_are_drawn(track):
-    spec = spec_of(driving_profile_chart(driving_profile(steps_on(track, range(50)))))
+    spec = spec_of(driving_profile(steps_on(track, range(50))))
     assert not [u for u in units(spec) if "color" in u.get("encoding", {})]
     assert len(marks(spec, type="area")) == 2
     assert layout(spec, 400)["panel_left"] < 100
@@ -378,7 +386,7 @@ def test_without_a_track_only_the_panels_are_drawn(track):
 def test_next_to_no_data(track, waypoints, with_track):
     geometry = track if with_track else None
     profile = driving_profile(steps_on(track, waypoints), geometry)
-    spec = spec_of(driving_profile_chart(profile, NO_FINDINGS, geometry))
+    spec = spec_of(profile, NO_FINDINGS, geometry)
     steps = len(waypoints)
     assert spec["title"]["text"][0].startswith(f"{steps} step")
     legends = [u["encoding"]["color"].get("legend") for u in units(spec) if "color" in u.get("encoding", {})]
@@ -391,9 +399,10 @@ def test_a_thousand_waypoints_stay_small():
     track = ellipse(1000)
     profile = driving_profile(steps_on(track, np.arange(1000).repeat(2)), track)
     places = findings(*((start, start + 60) for start in range(0, 1000, 200)))
-    chart = driving_profile_chart(profile, places, track)
-    assert len(chart.to_json(indent=None)) < 300_000
-    spec = spec_of(chart)
+    sent = driving_profile_sheet(profile, places, track).vega_lite()
+    tables = [pa.Table.from_pandas(frame).nbytes for frame in sent.pop("datasets").values()]
+    assert len(json.dumps(sent)) + sum(tables) < 300_000
+    spec = spec_of(profile, places, track)
     drawn = 0
     for unit in units(spec):
         transform = str(unit.get("transform"))

@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepracer_viz.charts.trackmap import beside_the_road, border_lines, centre_line, map_axes
+from deepracer_viz.charts.sheet import Sheet, drawing, table
+from deepracer_viz.charts.trackmap import (
+    beside_the_road,
+    border_lines,
+    centre_line,
+    reach_of_map,
+    square_axes,
+    stretches,
+)
 from deepracer_viz.track import load_track
 
 
@@ -25,14 +33,21 @@ def places_of(track):
     )
 
 
+def scales(spans, *size):
+    """Scales of both axes of a map that shows these spans."""
+    x, y = square_axes(*size)
+    drawn = drawing(table("points").mark_point().encode(x, y))
+    spec = Sheet(drawn, {"points": pd.DataFrame({"x": [0], "y": [0]})}, reach_of_map(*spans)).to_dict()
+    return [spec["encoding"][axis]["scale"] for axis in "xy"]
+
+
 @pytest.mark.parametrize("size", [(300, 500), (1200, 400), (640, 640)])
 @pytest.mark.parametrize("spans", [((0, 8), (0, 4)), ((-1, 1), (5, 30)), ((2, 2), (3, 3))])
 def test_a_metre_is_as_many_pixels_on_both_axes_and_all_is_shown(size, spans):
-    axes = [axis.to_dict() for axis in map_axes(*spans)]
     known = {"width": size[0], "height": size[1], "max": max}
     pixels_per_metre = []
-    for axis, span, pixels in zip(axes, spans, size, strict=True):
-        low, high = (eval(axis["scale"][end]["expr"], {}, known) for end in ("domainMin", "domainMax"))
+    for scale, span, pixels in zip(scales(spans), spans, size, strict=True):
+        low, high = (eval(scale[end]["expr"], {}, known) for end in ("domainMin", "domainMax"))
         assert low < span[0] and span[1] < high
         pixels_per_metre.append(pixels / (high - low))
     # The ends are written with millimetres.
@@ -40,7 +55,7 @@ def test_a_metre_is_as_many_pixels_on_both_axes_and_all_is_shown(size, spans):
 
 
 def test_the_map_stands_upright():
-    x, y = (axis.to_dict()["scale"]["range"] for axis in map_axes((0, 1), (0, 1), "w", "h"))
+    x, y = (scale["range"] for scale in scales(((0, 1), (0, 1)), "w", "h"))
     assert [end["expr"] for end in x] == ["0", "w"]
     assert [end["expr"] for end in y] == ["h", "0"]
 
@@ -54,6 +69,22 @@ def test_lines_of_the_track():
     assert len(centre_line(ellipse(borders=False))) > 100
     for nothing in (border_lines(None), centre_line(None)):
         assert nothing.columns.tolist() == ["x", "y", "line", "point"] and nothing.empty
+
+
+def test_borders_are_the_callers_own():
+    track = ellipse()
+    lines = border_lines(track)
+    lines["line"] = "other"
+    assert set(border_lines(track)["line"]) == {"inner", "outer"}
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [("", []), ("a", [(0, 0)]), ("aab", [(0, 1), (2, 2)]), ("abba", [(0, 0), (1, 2), (3, 3)])],
+)
+def test_stretches_that_say_the_same(said, found):
+    first, last = stretches(np.array(list(said), dtype=object))
+    assert list(zip(first, last, strict=True)) == found
 
 
 def test_names_stand_outside_of_the_turn_and_numbers_inside():
