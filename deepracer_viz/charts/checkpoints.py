@@ -3,11 +3,15 @@
 In both, clicking a mark selects its iteration (point parameter ``iteration``).
 """
 
+import functools
+
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from deepracer_viz.analysis.checkpoints import CANDIDATES, FastLaps
 from deepracer_viz.analysis.words import counted
+from deepracer_viz.charts.sheet import Drawing, Sheet, drawing, inside, slot, table
 from deepracer_viz.charts.theme import FAST, MODELS, NEUTRAL, SLOW
 
 MAX_CHECKPOINTS = 1_000
@@ -16,10 +20,13 @@ MAX_CHECKPOINTS = 1_000
 MAX_INTERVALS = 300
 """So many of the best-ranked checkpoints have their intervals drawn."""
 
+_KINDS = {"mean": "Mean (laps shown)", "best": "Best"}
+"""Lines over the laps, and what they are called."""
+
 _SHAPES = {"best odds": "circle", "AWS best": "triangle-up", "AWS last": "square"}
 
 _EXPECTED = ["rank", "checkpoint", "iteration", "win_chance", "finish_chance", "finish_low", "finish_high"]
-_EXPECTED += ["lap_time", "lap_time_low", "lap_time_high", "on_frontier"]
+_EXPECTED += ["lap_time", "lap_time_low", "lap_time_high"]
 
 _NAME_ROW = 16
 _NAMES = CANDIDATES * _NAME_ROW + 6
@@ -50,35 +57,74 @@ def fast_laps_chart(
     altair.LayerChart
         Layered chart; a note in its place where there are no laps.
     """
+    return fast_laps_sheet(laps, ranking, all_laps, height).chart()
+
+
+def fast_laps_sheet(
+    laps: FastLaps, ranking: pd.DataFrame, all_laps: bool = False, height: int = 440
+) -> Sheet:
+    """Return what :func:`fast_laps_chart` shows, quickly filled.
+
+    Parameters
+    ----------
+    laps, ranking, all_laps, height
+        As of :func:`fast_laps_chart`.
+
+    Returns
+    -------
+    Sheet
+    """
     if not laps.laps:
         return _note()
-    marks = laps.marks if all_laps else laps.marks[laps.marks["fast"]]
-    grouped = marks["laps"].max() > 1
-    candidates = _candidates(ranking[ranking["iteration"] >= 0])
-    iterations = pd.concat([marks["iteration"], candidates["iteration"]])
+    columns = ["iteration", "time", "fast", "laps", "time_source", "checkpoint", "unique_episode"]
+    marks = laps.marks[columns] if all_laps else laps.marks.loc[laps.marks["fast"], columns]
+    marks = marks.astype({"time": "float32"})
+    most = int(marks["laps"].max())
+    candidates = _candidates(ranking)
+    iterations = np.concatenate([marks["iteration"].to_numpy(), candidates["iteration"].to_numpy()])
     first, last = int(iterations.min()), int(iterations.max())
-    # Left to itself, an axis of very few iterations gets ticks at halves.
-    ticks = list(range(first, last + 1)) if last - first < 10 else alt.Undefined
-    pick = _pick()
+    few = last - first < 10
+    driver = laps.first_checkpoint
+    what = "All laps" if all_laps else "The fastest quarter of all laps"
+    return Sheet(
+        _laps(height, few, most > 1, None if driver is None else driver == 0),
+        {
+            "laps": marks,
+            "lines": _lines(laps.iterations[laps.iterations["fast_only"] != all_laps]),
+            "named": _with_places(candidates, "iteration", first, last),
+        },
+        {
+            "first": first - 0.5,
+            "last": last + 0.5,
+            "ticks": list(range(first, last + 1)) if few else [],
+            "most": most + 1,
+            "driver": driver,
+            "title": f"{what} (n = {laps.laps:,}); first quartile {laps.quartile:.2f} s",
+        },
+    )
 
+
+@functools.lru_cache(maxsize=16)
+def _laps(height: int, every_tick: bool, grouped: bool, same_number: bool | None) -> Drawing:
+    """Laps, their mean and best; `same_number`: checkpoints drive the iteration of their number (None: unknown)."""
+    # Left to itself, an axis of very few iterations gets ticks at halves.
+    ticks = slot("ticks") if every_tick else alt.Undefined
+    pick = _pick()
     x = (
         alt.X("iteration:Q")
-        .title(_iteration_title(laps.first_checkpoint))
-        .scale(domain=[first - 0.5, last + 0.5], nice=False, zero=False)
+        .title(_iteration_title(same_number))
+        .scale(domain=[slot("first"), slot("last")], nice=False, zero=False)
         .axis(format="d", values=ticks, grid=False)
     )
     y = alt.Y("time:Q").title("Lap time (s)").scale(range=[alt.expr("height"), _NAMES], zero=False)
     colour = (
         alt.Color("kind:N")
         .title(None)
-        .scale(
-            domain=["Lap", "Mean (laps shown)", "Best"],
-            range=[MODELS[0], NEUTRAL, FAST],
-        )
+        .scale(domain=["Lap", *_KINDS.values()], range=[MODELS[0], NEUTRAL, FAST])
         .legend(symbolOpacity=1)
     )
     lines = (
-        alt.Chart(_lines(laps.iterations[laps.iterations["fast_only"] != all_laps]))
+        table("lines")
         .mark_line(point={"size": 20})
         .encode(
             x,
@@ -93,14 +139,14 @@ def fast_laps_chart(
         )
     )
     points = (
-        alt.Chart(marks.drop(columns="episode").astype({"time": "float32"}))
+        table("laps")
         .transform_calculate(kind="'Lap'")
         .mark_circle()
         .encode(
             x,
             y,
             colour,
-            alt.Size("laps:Q").scale(domain=[1, int(marks["laps"].max()) + 1], range=[45, 200]).legend(None),
+            alt.Size("laps:Q").scale(domain=[1, slot("most")], range=[45, 200]).legend(None),
             opacity=alt.when(pick)
             .then(alt.Opacity("fast:O").scale(domain=[True, False], range=[0.85, 0.3]).legend(None))
             .otherwise(alt.value(0.12)),
@@ -116,15 +162,14 @@ def fast_laps_chart(
         .add_params(pick)
     )
     rings = (
-        alt.Chart(candidates)
+        table("named")
         .mark_point(size=200, strokeWidth=2.5, color=FAST)
         .encode(x, alt.Y("fastest:Q").title("Lap time (s)"), tooltip=_odds_tooltip())
     )
-    what = "All laps" if all_laps else "The fastest quarter of all laps"
-    return alt.layer(*_names(candidates, x, "iteration", (first, last)), points, lines, rings).properties(
-        height=height,
-        width="container",
-        title=f"{what} (n = {laps.laps:,}); first quartile {laps.quartile:.2f} s",
+    return drawing(
+        alt.layer(*_names(x), points, lines, rings).properties(
+            height=height, width="container", title=alt.Title(slot("title"))
+        )
     )
 
 
@@ -156,26 +201,64 @@ def rank_checkpoints_chart(
     altair.LayerChart
         Layered chart; a note in its place where no lap time is known.
     """
-    known = ranking[ranking["lap_time"].notna()]
+    return rank_checkpoints_sheet(ranking, best, last, training_odds, height).chart()
+
+
+def rank_checkpoints_sheet(
+    ranking: pd.DataFrame,
+    best: int | None = None,
+    last: int | None = None,
+    training_odds: bool = False,
+    height: int = 440,
+) -> Sheet:
+    """Return what :func:`rank_checkpoints_chart` shows, quickly filled.
+
+    Parameters
+    ----------
+    ranking, best, last, training_odds, height
+        As of :func:`rank_checkpoints_chart`.
+
+    Returns
+    -------
+    Sheet
+    """
+    known = ranking.loc[ranking["lap_time"].notna().to_numpy(), [*_EXPECTED, "on_frontier"]]
     if known.empty:
         return _note()
     marked = _marked(known, best, last)
-    shown = known.head(MAX_CHECKPOINTS)
-    shown = pd.concat([shown, known[known["checkpoint"].isin(marked["checkpoint"])]]).drop_duplicates()
+    of_marked = np.flatnonzero(np.isin(known["checkpoint"].to_numpy(), marked["checkpoint"].to_numpy()))
+    rows = np.union1d(np.arange(min(len(known), MAX_CHECKPOINTS)), of_marked)
+    shown = known.take(rows) if len(rows) < len(known) else known
     cut = f", the best {MAX_CHECKPOINTS:,} shown" if len(shown) < len(known) else ""
     odds = "; training odds" if training_odds else ""
-    points_at, intervals_at = shown[_EXPECTED], shown.head(MAX_INTERVALS)[_EXPECTED]
-    margin = 0.03 * (intervals_at["lap_time_high"].max() - intervals_at["lap_time_low"].min()) + 0.01
-    domain = [
-        float(min(intervals_at["lap_time_low"].min(), points_at["lap_time"].min()) - margin),
-        float(max(intervals_at["lap_time_high"].max(), points_at["lap_time"].max()) + margin),
-    ]
+    intervals = shown.head(MAX_INTERVALS)
+    low, high, time = intervals["lap_time_low"].min(), intervals["lap_time_high"].max(), shown["lap_time"]
+    margin = 0.03 * (high - low) + 0.01
+    fastest, slowest = float(min(low, time.min()) - margin), float(max(high, time.max()) + margin)
+    return Sheet(
+        _ranking(height),
+        {
+            "checkpoints": shown,
+            "intervals": intervals,
+            "frontier": shown.loc[shown["on_frontier"].to_numpy(), ["lap_time", "finish_chance"]],
+            "named": _with_places(marked, "lap_time", fastest, slowest),
+        },
+        {
+            "first": fastest,
+            "last": slowest,
+            "title": f"n = {counted(len(known), 'checkpoint')}{cut}; bars: 90 % intervals{odds}",
+        },
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _ranking(height: int) -> Drawing:
     pick = _pick()
 
     x = (
         alt.X("lap_time:Q")
         .title("Expected time of a finished lap (s)")
-        .scale(domain=domain, nice=False, zero=False)
+        .scale(domain=[slot("first"), slot("last")], nice=False, zero=False)
         .axis(format=".2f", tickCount=5, grid=False)
     )
     y = (
@@ -191,9 +274,9 @@ def rank_checkpoints_chart(
         .legend(labelExpr="datum.value ? 'On the frontier' : 'Beaten by another'", symbolOpacity=1)
     )
     faint = alt.when(pick).then(alt.value(0.35)).otherwise(alt.value(0.1))
-    bars = alt.Chart(intervals_at).mark_rule(strokeWidth=1)
+    bars = table("intervals").mark_rule(strokeWidth=1)
     points = (
-        alt.Chart(points_at)
+        table("checkpoints")
         .mark_circle(size=60)
         .encode(
             x,
@@ -204,13 +287,9 @@ def rank_checkpoints_chart(
         )
         .add_params(pick)
     )
-    frontier = (
-        alt.Chart(shown.loc[shown["on_frontier"], _EXPECTED])
-        .mark_line(color=FAST, strokeDash=[4, 3], strokeWidth=1.5)
-        .encode(x, y)
-    )
+    frontier = table("frontier").mark_line(color=FAST, strokeDash=[4, 3], strokeWidth=1.5).encode(x, y)
     shapes = (
-        alt.Chart(marked)
+        table("named")
         .mark_point(size=220, strokeWidth=2.5)
         .encode(
             x,
@@ -220,60 +299,77 @@ def rank_checkpoints_chart(
             tooltip=_odds_tooltip(),
         )
     )
-    return alt.layer(
-        *_names(marked, x, "lap_time", domain),
-        bars.encode(
-            x, alt.Y("finish_low:Q"), alt.Y2("finish_high:Q"), colour, opacity=faint, tooltip=_odds_tooltip()
-        ),
-        bars.encode(
-            alt.X("lap_time_low:Q"),
-            alt.X2("lap_time_high:Q"),
-            y,
-            colour,
-            opacity=faint,
-            tooltip=_odds_tooltip(),
-        ),
-        frontier,
-        points,
-        shapes,
-    ).properties(
-        height=height,
-        width="container",
-        title=f"n = {counted(len(known), 'checkpoint')}{cut}; bars: 90 % intervals{odds}",
+    return drawing(
+        alt.layer(
+            *_names(x),
+            bars.encode(
+                x,
+                alt.Y("finish_low:Q"),
+                alt.Y2("finish_high:Q"),
+                colour,
+                opacity=faint,
+                tooltip=_odds_tooltip(),
+            ),
+            bars.encode(
+                alt.X("lap_time_low:Q"),
+                alt.X2("lap_time_high:Q"),
+                y,
+                colour,
+                opacity=faint,
+                tooltip=_odds_tooltip(),
+            ),
+            frontier,
+            points,
+            shapes,
+        ).properties(height=height, width="container", title=alt.Title(slot("title")))
     )
 
 
-def _candidates(ranking):
+def _candidates(ranking: pd.DataFrame) -> pd.DataFrame:
     """Those of the first three of the ranking that have laps, with their names."""
-    chosen = ranking.head(CANDIDATES)
-    chosen = chosen[chosen["laps"] > 0]
-    place = chosen["rank"].map({1: "best", 2: "second", 3: "third"}).astype(str)
-    columns = [*_EXPECTED, "episodes", "laps", "fastest"]
-    return chosen[columns].assign(name="checkpoint " + chosen["checkpoint"].astype(str) + " (" + place + ")")
-
-
-def _marked(known, best, last):
-    """The checkpoints with a name: one row for each that is known and marked."""
-    rows = [known.head(1).assign(mark="best odds")]
-    for mark, number in (("AWS best", best), ("AWS last", last)):
-        rows.append(known[known["checkpoint"] == number].assign(mark=mark))
-    marked = pd.concat(rows, ignore_index=True)
-    return marked[[*_EXPECTED, "mark"]].assign(
-        name="checkpoint " + marked["checkpoint"].astype(str) + ": " + marked["mark"]
+    chosen = ranking[[*_EXPECTED, "laps", "fastest"]].head(CANDIDATES)
+    chosen = chosen[((chosen["iteration"] >= 0) & (chosen["laps"] > 0)).to_numpy()]
+    places = {1: "best", 2: "second", 3: "third"}
+    return chosen.assign(
+        name=[
+            f"checkpoint {checkpoint} ({places[rank]})"
+            for checkpoint, rank in zip(chosen["checkpoint"], chosen["rank"], strict=True)
+        ]
     )
 
 
-def _names(named, x, along, domain):
-    """Name each row at the top of the plot, with a line from its name down to its marks.
+def _marked(known: pd.DataFrame, best: int | None, last: int | None) -> pd.DataFrame:
+    """The checkpoints with a name: one row for each that is known and marked."""
+    checkpoints = known["checkpoint"].to_numpy()
+    of_mark = {"best odds": [0]} | {
+        mark: np.flatnonzero(checkpoints == number).tolist()
+        for mark, number in (("AWS best", best), ("AWS last", last))
+        if number is not None
+    }
+    rows = [(row, mark) for mark, rows in of_mark.items() for row in rows]
+    return known.take([row for row, _ in rows]).assign(
+        mark=[mark for _, mark in rows], name=[f"checkpoint {checkpoints[row]}: {mark}" for row, mark in rows]
+    )
 
-    Each has a line of text of its own, so that names cover neither each other nor a mark. They are written
-    towards the side with room, and stand in the order in which no line runs through another's name.
+
+def _with_places(named: pd.DataFrame, along: str, low: float, high: float) -> pd.DataFrame:
+    """Give each name a row of text of its own, so that names cover neither each other nor a mark.
+
+    They are written towards the side with room, and stand in the order in which no line from a name down to
+    its marks runs through another's name.
     """
-    low, high = domain
-    place = (named[along] - low) / max(high - low, 1e-9)
-    leftwards = (place > 0.5) & (place.max() > 0.55) if place.min() < 0.45 else place > -1
-    order = place.where(~leftwards, 2 - place).rank(method="first")
-    chart = alt.Chart(named.assign(row=order, leftwards=leftwards)).encode(x, tooltip=_odds_tooltip())
+    place = (named[along].to_numpy() - low) / max(high - low, 1e-9)
+    leftwards = np.full(len(place), True)
+    if place.min(initial=1) < 0.45:
+        leftwards = (place > 0.5) & (place.max() > 0.55)
+    row = np.empty(len(place))
+    row[np.argsort(np.where(leftwards, 2 - place, place), kind="stable")] = np.arange(len(place)) + 1
+    return named.assign(row=row, leftwards=leftwards)
+
+
+def _names(x: alt.X) -> tuple[alt.Chart, alt.Chart]:
+    """Name each row at the top of the plot, with a line from its name down to its marks."""
+    chart = table("named").encode(x, tooltip=_odds_tooltip())
     return (
         chart.mark_rule(strokeDash=[3, 3], opacity=0.6, y=alt.expr(f"datum.row * {_NAME_ROW} - 12")),
         chart.mark_text(
@@ -284,19 +380,18 @@ def _names(named, x, along, domain):
     )
 
 
-def _lines(iterations):
+def _lines(iterations: pd.DataFrame) -> pd.DataFrame:
     """One row per point of the mean line and of the best line."""
-    ends = iterations[["iteration", "iteration_to"]].astype(str)
-    spans = ends["iteration"].where(
-        iterations["iteration"] == iterations["iteration_to"],
-        ends["iteration"] + " to " + ends["iteration_to"],
-    )
-    kinds = {"mean": "Mean (laps shown)", "best": "Best"}
-    return (
-        iterations[["iteration", "laps", *kinds]]
-        .assign(iterations=spans)
-        .rename(columns=kinds)
-        .melt(["iteration", "iterations", "laps"], var_name="kind", value_name="time")
+    begin, end = iterations["iteration"].tolist(), iterations["iteration_to"].tolist()
+    spans = [f"{a}" if a == b else f"{a} to {b}" for a, b in zip(begin, end, strict=True)]
+    return pd.DataFrame(
+        {
+            "iteration": begin * len(_KINDS),
+            "iterations": spans * len(_KINDS),
+            "laps": np.tile(iterations["laps"].to_numpy(), len(_KINDS)),
+            "kind": [name for name in _KINDS.values() for _ in spans],
+            "time": np.concatenate([iterations[kind].to_numpy() for kind in _KINDS]),
+        }
     )
 
 
@@ -322,17 +417,23 @@ def _odds_tooltip():
     ]
 
 
-def _iteration_title(first_checkpoint):
+def _iteration_title(same_number: bool | None) -> str:
     """Name the axis by both its meanings: the iteration, and the checkpoint that drove it."""
-    if first_checkpoint is None:
+    if same_number is None:
         return "Iteration"
-    if first_checkpoint == 0:
+    if same_number:
         return "Iteration (driven by the checkpoint of the same number)"
-    return f"Iteration (driven by checkpoint {first_checkpoint} + iteration)"
+    return f"Iteration (driven by checkpoint {inside('driver')} + iteration)"
 
 
-def _note():
-    """Stand in for a chart without data; it carries the parameter, for whoever listens to it."""
+def _note() -> Sheet:
+    """Stand in for a chart without data."""
+    return Sheet(_words_alone(), {"note": pd.DataFrame({"note": ["No finished lap to show"]})})
+
+
+@functools.cache
+def _words_alone() -> Drawing:
+    """Words that carry the parameter, for whoever listens to it."""
     pick = alt.selection_point(name="iteration", fields=["iteration"])
-    note = alt.Chart(pd.DataFrame({"note": ["No finished lap to show"]})).mark_text(fontSize=14)
-    return alt.layer(note.encode(text="note:N").add_params(pick)).properties(height=80, width="container")
+    note = table("note").mark_text(fontSize=14).encode(text="note:N").add_params(pick)
+    return drawing(alt.layer(note).properties(height=80, width="container"))

@@ -4,12 +4,16 @@ The three charts share their horizontal axis and keep the same room beside it, s
 another on a page.
 """
 
+import functools
+from dataclasses import dataclass
+
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from deepracer_viz.analysis.convergence import TrainingProgress
 from deepracer_viz.analysis.intervals import wilson_interval
+from deepracer_viz.charts.sheet import Drawing, Sheet, drawing, inside, slot, table
 from deepracer_viz.charts.theme import BAND_OPACITY, ENTROPY, FAST, MODELS, NEUTRAL
 
 SERIES = {
@@ -28,6 +32,22 @@ REWARDS = {"reward_mean": "Mean reward of a drive", "reward_total": "Total rewar
 MAX_POINTS = 250
 """More iterations than this are drawn in blocks of equal size, each as the mean of its iterations."""
 
+_TOLD = {
+    "progress_mean": ("Mean progress (%)", "{:.0f}"),
+    "progress_min": ("Least progress (%)", "{:.0f}"),
+    "progress_max": ("Greatest progress (%)", "{:.0f}"),
+    "reward_mean": ("Mean reward of a drive", "{:,.2f}"),
+    "reward_total": ("Total reward", "{:,.1f}"),
+    "lap_mean": ("Mean lap (s)", "{:.2f}"),
+    "entropy": ("Entropy", "{:.3f}"),
+    "policy_loss": ("Policy loss", "{:.4f}"),
+    "kl_divergence": ("KL divergence", "{:.4f}"),
+}
+"""What hovering an iteration tells beside its drives and laps, and how."""
+
+_UPDATES = {"policy_loss": ("Policy loss", 0, 0.45), "kl_divergence": ("KL divergence", 0.55, 1)}
+"""Panels of :func:`policy_update_chart`, each from one share of the height to another."""
+
 _EVALUATION = "Evaluations finished"
 _POINTS = 60  # up to so many iterations, each has a point on its thin lines
 _SIDE = 44  # px from the plot to the title of an axis, the same in all charts
@@ -36,6 +56,18 @@ _ROW = 18  # px of a row of badges or of the legend
 _ENTRY, _NAMED = 148, 330  # px that an entry of the legend and the name of a marker need
 _BESIDE = 4  # px that an evaluation stands to the right of the training drives of its checkpoint
 _CROWDED = 14  # a row has room for so many badges, on a phone too
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What one drawing has of its own beside figures and words; few different ones, for each is drawn anew."""
+
+    height: int
+    told: tuple[str, ...]  # keys of _TOLD that have a figure
+    every_tick: bool  # so few iterations that each has its tick
+    dots: int  # size of the points on thin lines, 0 without
+    smoothed: bool  # the moving average differs from the series itself
+    converged: bool
 
 
 def training_progress_chart(
@@ -64,15 +96,48 @@ def training_progress_chart(
     altair.LayerChart or altair.Chart
         A single view as wide as its container; a sentence in its place without iterations.
     """
+    return training_progress_sheet(answer, shown, evaluations, height).chart()
+
+
+def training_progress_sheet(
+    answer: TrainingProgress, shown=tuple(SERIES), evaluations: bool = True, height: int = 560
+) -> Sheet:
+    """Return what :func:`training_progress_chart` shows, quickly filled.
+
+    Parameters
+    ----------
+    answer, shown, evaluations, height
+        As of :func:`training_progress_chart`.
+
+    Returns
+    -------
+    Sheet
+    """
     if answer.iterations.empty:
         return _note("No iteration to show")
     blocks = _blocks(answer.iterations)
-    there = [key for key in SERIES if key in shown and blocks[key].notna().any()]
-    evaluated = answer.evaluations if evaluations else answer.evaluations.iloc[:0]
-    lines = _lines(blocks, there)
-    of_entropy = lines["series"] == SERIES["entropy"][0]
+    layout, tables, values = _common(answer, blocks, height)
+    there = tuple(key for key in SERIES if key in shown and _known(blocks[key]))
+    evaluated = evaluations and not answer.evaluations.empty
     badges = _badges(answer, there)
-    x = _x(answer)
+    left, right = (tuple(key for key in there if (key == "entropy") == own) for own in (True, False))
+    tables |= {"left": _lines(blocks, left, layout.smoothed)} if left else {}
+    tables |= {"right": _lines(blocks, right, layout.smoothed)} if right else {}
+    tables |= {"evaluations": _evaluations(answer.evaluations)} if evaluated else {}
+    tables |= {"badges": badges} if len(badges) else {}
+    if there or evaluated:
+        tables["legend"] = _legend(there, evaluated)[["series", "entry"]]
+    values |= {
+        "badges": len(badges),
+        "rows": int(badges["row"].max()) + 1 if len(badges) else 0,
+        "said": _said(answer, len(blocks["iteration"])),
+    }
+    return Sheet(_progress(layout, there, evaluated, len(badges) > 0), tables, values)
+
+
+@functools.lru_cache(maxsize=32)
+def _progress(layout: _Layout, there: tuple[str, ...], evaluated: bool, marked: bool) -> Drawing:
+    x = _x(layout)
     room = {"minExtent": _SIDE, "maxExtent": _SIDE}
     percent = (
         alt.Y("value:Q")
@@ -86,36 +151,31 @@ def training_progress_chart(
         .scale(zero=False, range=[alt.expr("height"), alt.expr("plot_top")])
         .axis(orient="left", grid=False, tickCount=6, titleColor=ENTROPY, labelColor=ENTROPY, **room)
     )
-    legend = _legend(there, len(evaluated) > 0)
+    legend = _legend(there, evaluated)
     looks = [
         channel("series:N").scale(domain=list(legend["series"]), range=list(legend[look])).legend(None)
         for channel, look in ((alt.Color, "colour"), (alt.StrokeDash, "dash"))
     ]
-    left, right = lines[of_entropy], lines[~of_entropy]
-    return (
+    left, right = "entropy" in there, any(key != "entropy" for key in there)
+    return drawing(
         alt.layer(
-            *_converged(answer, x),
-            *([_series(left, x, entropy, looks, _bold(answer))] if len(left) else []),
-            *([_series(right, x, percent, looks, _bold(answer))] if len(right) else []),
-            _hover(blocks, x, answer, top="plot_begin"),
-            *(
-                [_evaluations(evaluated, x, _unseen(percent) if len(right) else percent)]
-                if len(evaluated)
-                else []
-            ),
-            *(_markers(badges, x, percent) if len(badges) else []),
-            *_legend_marks(legend.drop(columns="dash"), looks),
-            params=_layout(legend, badges),
+            *_converged(layout, x),
+            *([_series("left", x, entropy, looks, layout)] if left else []),
+            *([_series("right", x, percent, looks, layout)] if right else []),
+            _hover(layout, x, top="plot_begin"),
+            *([_diamonds(x, _unseen(percent) if right else percent)] if evaluated else []),
+            *(_markers(x, percent) if marked else []),
+            *(_legend_marks(looks) if len(legend) else []),
+            params=_division(len(legend)),
         )
         .resolve_scale(y="independent")
         .properties(
-            height=height,
+            height=layout.height,
             width="container",
-            title=alt.Title(_said(answer, blocks)),
+            title=alt.Title(slot("said")),
             # Where there is no axis, the legend takes a part of its room on the left; none on the right, so short.
             padding=_padding(
-                _AXIS if len(left) else _SIDE if len(legend) else 0,
-                _AXIS if len(right) or len(evaluated) else 0,
+                _AXIS if left else _SIDE if len(legend) else 0, _AXIS if right or evaluated else 0
             ),
         )
     )
@@ -140,35 +200,57 @@ def reward_chart(
     altair.LayerChart or altair.Chart
         A single view as wide as its container; a sentence in its place without iterations.
     """
+    return reward_sheet(answer, measure, height).chart()
+
+
+def reward_sheet(answer: TrainingProgress, measure: str = "reward_mean", height: int = 300) -> Sheet:
+    """Return what :func:`reward_chart` shows, quickly filled.
+
+    Parameters
+    ----------
+    answer, measure, height
+        As of :func:`reward_chart`.
+
+    Returns
+    -------
+    Sheet
+    """
     if answer.iterations.empty:
         return _note("No iteration to show")
     blocks = _blocks(answer.iterations)
-    x = _x(answer)
-    values = blocks[["iteration"]].assign(
-        series=REWARDS[measure], value=blocks[measure], smooth=blocks[f"{measure}_smooth"]
+    layout, tables, values = _common(answer, blocks, height)
+    tables["reward"] = pd.DataFrame(
+        {"iteration": blocks["iteration"], "value": blocks[measure]}
+        | ({"smooth": blocks[f"{measure}_smooth"]} if layout.smoothed else {})
     )
-    reward = _panel("value", "Reward", blocks[measure], 0, 0.62)
-    look = [alt.Color(value=NEUTRAL)]
-    bars = alt.Chart(blocks[["iteration", "episodes", "laps"]]).encode(x)
-    number = _panel("episodes", "Drives, laps", blocks["episodes"], 0.72, 1, zero=True)
-    wide = alt.expr(f"clamp(0.7 * {_pixels(answer, blocks)}, 1, 60)")
-    return (
+    values["said"] = [f"Line: {REWARDS[measure].lower()}", "Bars: drives (grey), laps among them (green)"]
+    return Sheet(_reward(layout, _large(blocks[measure]), _large(blocks["episodes"])), tables, values)
+
+
+@functools.lru_cache(maxsize=16)
+def _reward(layout: _Layout, large: bool, many: bool) -> Drawing:
+    x = _x(layout)
+    bars = table("iterations").encode(x)
+    wide = alt.expr(f"clamp(0.7 * {_PIXELS}, 1, 60)")
+    return drawing(
         alt.layer(
-            *_converged(answer, x, label=False),
-            _series(values, x, reward, look, _bold(answer)),
+            *_converged(layout, x, label=False),
+            _series(
+                "reward", x, _panel("value", "Reward", large, 0, 0.62), [alt.Color(value=NEUTRAL)], layout
+            ),
             alt.layer(
-                bars.mark_bar(color=NEUTRAL, opacity=0.35, width=wide).encode(number),
+                bars.mark_bar(color=NEUTRAL, opacity=0.35, width=wide).encode(
+                    _panel("episodes", "Drives, laps", many, 0.72, 1, zero=True)
+                ),
                 bars.mark_bar(color=MODELS[0], width=wide).encode(alt.Y("laps:Q")),
             ),
-            _hover(blocks, x, answer),
+            _hover(layout, x),
         )
         .resolve_scale(y="independent")
         .properties(
-            height=height,
+            height=layout.height,
             width="container",
-            title=alt.Title(
-                [f"Line: {REWARDS[measure].lower()}", "Bars: drives (grey), laps among them (green)"]
-            ),
+            title=alt.Title(slot("said")),
             padding=_padding(_AXIS, 0),
         )
     )
@@ -189,26 +271,43 @@ def policy_update_chart(answer: TrainingProgress, height: int = 260) -> alt.Laye
     altair.LayerChart or altair.Chart
         A single view as wide as its container; a sentence in its place without policy updates.
     """
-    columns = {"policy_loss": ("Policy loss", 0, 0.45), "kl_divergence": ("KL divergence", 0.55, 1)}
-    blocks = _blocks(answer.iterations)
-    there = {key: where for key, where in columns.items() if blocks[key].notna().any()}
+    return policy_update_sheet(answer, height).chart()
+
+
+def policy_update_sheet(answer: TrainingProgress, height: int = 260) -> Sheet:
+    """Return what :func:`policy_update_chart` shows, quickly filled.
+
+    Parameters
+    ----------
+    answer, height
+        As of :func:`policy_update_chart`.
+
+    Returns
+    -------
+    Sheet
+    """
+    there = [key for key in _UPDATES if _known(answer.iterations[key].to_numpy())]
     if not there:
         return _note("No policy update to show")
-    x = _x(answer)
-    base = alt.Chart(blocks[["iteration", *there]]).encode(x)
-    return (
-        alt.layer(
-            *(
-                base.mark_line(color=ENTROPY, point=_dots(len(blocks), ENTROPY)).encode(
-                    _panel(key, title, blocks[key], begin, end)
-                )
-                for key, (title, begin, end) in there.items()
-            ),
-            _hover(blocks, x, answer),
-        )
+    blocks = _blocks(answer.iterations)
+    layout, tables, values = _common(answer, blocks, height)
+    tables["updates"] = pd.DataFrame({key: blocks[key] for key in ("iteration", *there)})
+    return Sheet(_policy(layout, tuple((key, _large(blocks[key])) for key in there)), tables, values)
+
+
+@functools.lru_cache(maxsize=16)
+def _policy(layout: _Layout, panels: tuple[tuple[str, bool], ...]) -> Drawing:
+    x = _x(layout)
+    lines = table("updates").mark_line(color=ENTROPY, point=_dots(layout, ENTROPY)).encode(x)
+    axes = []
+    for key, large in panels:
+        title, begin, end = _UPDATES[key]
+        axes.append(_panel(key, title, large, begin, end))
+    return drawing(
+        alt.layer(*(lines.encode(axis) for axis in axes), _hover(layout, x))
         .resolve_scale(y="independent")
         .properties(
-            height=height,
+            height=layout.height,
             width="container",
             title="Mean over the epochs of each iteration",
             padding=_padding(_AXIS, 0),
@@ -216,71 +315,119 @@ def policy_update_chart(answer: TrainingProgress, height: int = 260) -> alt.Laye
     )
 
 
-def _blocks(iterations: pd.DataFrame) -> pd.DataFrame:
-    """One row per iteration, or per block of them where there are more than can be told apart."""
-    size = -(-len(iterations) // MAX_POINTS) or 1
-    least = dict.fromkeys(("progress_min", "iteration_from", "checkpoint"), "min")
-    most = dict.fromkeys(("progress_max", "iteration_to", "checkpoint_to"), "max")
-    sums = dict.fromkeys(("episodes", "laps"), "sum")
-    table = iterations.assign(
-        iteration_from=iterations["iteration"],
-        iteration_to=iterations["iteration"],
-        checkpoint_to=iterations["checkpoint"],
-    )
+def _blocks(iterations: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Columns of one row per iteration, or per block of them where there are more than can be told apart."""
+    columns = {name: column.to_numpy() for name, column in iterations.items()}
+    columns |= {"iteration_from": columns["iteration"], "iteration_to": columns["iteration"]}
+    columns["checkpoint_to"] = columns["checkpoint"]
+    size = _block_size(iterations)
     if size > 1:
-        how = dict.fromkeys(table, "mean") | least | most | sums
-        table = table.groupby(np.arange(len(table)) // size).agg(how)
-    percent = ["completion", "completion_smooth"]
-    table[percent] = table[percent] * 100
-    return table.reset_index(drop=True)
+        columns = {name: _of_blocks(name, column, size) for name, column in columns.items()}
+    for name in ("completion", "completion_smooth"):
+        columns[name] = columns[name] * 100
+    return columns
 
 
-def _lines(blocks: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def _block_size(rows: pd.DataFrame) -> int:
+    return -(-len(rows) // MAX_POINTS) or 1
+
+
+def _of_blocks(name: str, column: np.ndarray, size: int) -> np.ndarray:
+    """Mean of every so many rows, or what else sums up that column; missing ones do not count."""
+    begins = np.arange(0, len(column), size)
+    if name in ("episodes", "laps", "drives"):
+        return np.add.reduceat(column, begins)
+    if name in ("progress_min", "iteration_from", "checkpoint"):
+        return np.fmin.reduceat(column, begins)
+    if name in ("progress_max", "iteration_to", "checkpoint_to"):
+        return np.fmax.reduceat(column, begins)
+    known = ~np.isnan(column)
+    count = np.add.reduceat(known, begins, dtype=int)
+    total = np.add.reduceat(np.where(known, column, 0), begins)
+    return np.divide(total, count, out=np.full(len(begins), np.nan), where=count > 0)
+
+
+def _common(
+    answer: TrainingProgress, blocks: dict[str, np.ndarray], height: int
+) -> tuple[_Layout, dict[str, pd.DataFrame], dict[str, object]]:
+    """Layout, tables and values that all three charts have."""
+    first, last = _span(answer)
+    told = tuple(key for key in _TOLD if _known(blocks[key]))
+    points = len(blocks["iteration"])
+    layout = _Layout(
+        height=height,
+        told=told,
+        every_tick=last - first < 10,
+        dots=0 if points > _POINTS else 18 if points > 3 else 70,
+        smoothed=_bold(answer),
+        converged=answer.converged_at is not None,
+    )
+    size = int((blocks["iteration_to"] - blocks["iteration_from"]).max()) + 1
+    values = {
+        "first": first - 0.5,
+        "last": last + 0.5,
+        "ticks": list(range(first, last + 1)) if layout.every_tick else [],
+        "share": round(size / (last - first + 1), 6),
+    }
+    tables = {"iterations": _iterations(blocks, told)}
+    if layout.converged:
+        right = answer.converged_at > (first + last) / 2
+        values |= {"side": "right" if right else "left", "beside": -6 if right else 6}
+        tables["converged"] = _place(answer, first)
+    return layout, tables, values
+
+
+def _known(column: np.ndarray) -> bool:
+    return not np.isnan(column).all()
+
+
+def _large(column: np.ndarray) -> bool:
+    """Whether the numbers beside an axis need a letter for thousands."""
+    return bool(np.fmax.reduce(np.abs(column), initial=0) >= 10_000)
+
+
+def _lines(blocks: dict[str, np.ndarray], keys: tuple[str, ...], smoothed: bool) -> pd.DataFrame:
     """One row per point of each series: the value as it was, and smoothed."""
-    parts = [
-        pd.DataFrame(
-            {
-                "iteration": blocks["iteration"].astype("float32"),
-                "series": SERIES[key][0],
-                "value": blocks[key].astype("float32"),
-                "smooth": blocks[f"{key}_smooth"].astype("float32"),
-            }
-        )
-        for key in keys
-    ]
-    if not parts:
-        return pd.DataFrame({"iteration": [], "series": pd.Series(dtype=str), "value": [], "smooth": []})
-    return pd.concat(parts, ignore_index=True)
+
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([blocks[key + name] for key in keys]).astype("float32")
+
+    points = len(blocks["iteration"])
+    return pd.DataFrame(
+        {
+            "iteration": np.tile(blocks["iteration"].astype("float32"), len(keys)),
+            "series": [SERIES[key][0] for key in keys for _ in range(points)],
+            "value": column(""),
+        }
+        | ({"smooth": column("_smooth")} if smoothed else {})
+    )
 
 
 def _span(answer: TrainingProgress) -> tuple[int, int]:
     """First and last iteration of the axis; the checkpoint saved last is evaluated, and drives none."""
-    iterations = pd.concat([answer.iterations["iteration"], answer.evaluations["iteration"]])
+    iterations = np.concatenate(
+        [answer.iterations["iteration"].to_numpy(), answer.evaluations["iteration"].to_numpy()]
+    )
     return int(iterations.min()), int(iterations.max())
 
 
-def _x(answer: TrainingProgress, field: str = "iteration") -> alt.X:
-    first, last = _span(answer)
+def _x(layout: _Layout, field: str = "iteration") -> alt.X:
     # Left to itself, an axis of very few iterations gets ticks at halves.
-    ticks = list(range(first, last + 1)) if last - first < 10 else alt.Undefined
+    ticks = slot("ticks") if layout.every_tick else alt.Undefined
     return (
         alt.X(f"{field}:Q")
         .title("Iteration")
-        .scale(domain=[first - 0.5, last + 0.5], nice=False, zero=False)
+        .scale(domain=[slot("first"), slot("last")], nice=False, zero=False)
         .axis(format="d", values=ticks, grid=False)
     )
 
 
-def _pixels(answer: TrainingProgress, blocks: pd.DataFrame) -> str:
-    """Width of a row of the blocks, as an expression."""
-    first, last = _span(answer)
-    size = (blocks["iteration_to"] - blocks["iteration_from"]).max() + 1
-    return f"width * {size / (last - first + 1):.6f}"
+_PIXELS = f"width * {inside('share')}"
+"""Width of an iteration, or of a block of them, as an expression."""
 
 
-def _panel(key: str, title: str, values: pd.Series, begin: float, end: float, zero: bool = False) -> alt.Y:
+def _panel(key: str, title: str, large: bool, begin: float, end: float, zero: bool = False) -> alt.Y:
     """Left axis of a part of the view, from one share of its height to another."""
-    large = values.abs().max() >= 10_000
     return (
         alt.Y(f"{key}:Q")
         .title(title)
@@ -302,36 +449,36 @@ def _padding(left: int, right: int) -> dict[str, int]:
     return {"left": 5 + _AXIS - left, "right": 5 + _AXIS - right, "top": 5, "bottom": 5}
 
 
-def _layout(legend: pd.DataFrame, badges: pd.DataFrame) -> list[alt.VariableParameter]:
+def _division(entries: int) -> list[alt.VariableParameter]:
     """Divide the view from the top: legend, names of the markers, the words on convergence, badges, plot.
 
     Drawn and not left to the legend of the chart, which would be cut on a narrow screen, and which cannot
     show colour, dash and shape of a series in one symbol.
     """
-    rows = int(badges["row"].max()) + 1 if len(badges) else 0
+    badges = inside("badges")
     expressions = {
         "room": f"width + {2 * _SIDE}",
-        "legend_columns": f"clamp(floor(room / {_ENTRY}), 1, {max(len(legend), 1)})",
-        "names_columns": f"clamp(floor(room / {_NAMED}), 1, {max(len(badges), 1)})",
-        "names_top": f"{_ROW} * ceil({len(legend)} / legend_columns)",
-        "plot_begin": f"names_top + {_ROW} * ceil({len(badges)} / names_columns) + 6",
+        "legend_columns": f"clamp(floor(room / {_ENTRY}), 1, {max(entries, 1)})",
+        "names_columns": f"clamp(floor(room / {_NAMED}), 1, max({badges}, 1))",
+        "names_top": f"{_ROW} * ceil({entries} / legend_columns)",
+        "plot_begin": f"names_top + {_ROW} * ceil({badges} / names_columns) + 6",
         "badges_top": f"plot_begin + {_ROW}",
-        "plot_top": f"badges_top + {_ROW * rows + 6}",
+        "plot_top": f"badges_top + {_ROW} * {inside('rows')} + 6",
     }
     return [alt.VariableParameter(name=name, expr=expression) for name, expression in expressions.items()]
 
 
-def _legend(there: list[str], evaluated: bool) -> pd.DataFrame:
+def _legend(there: tuple[str, ...], evaluated: bool) -> pd.DataFrame:
     """One row per entry of the legend: series, colour and dash."""
     entries = [SERIES[key] for key in there] + [(_EVALUATION, FAST, [1, 0])] * evaluated
     return pd.DataFrame(entries, columns=["series", "colour", "dash"]).assign(entry=range(len(entries)))
 
 
-def _legend_marks(legend: pd.DataFrame, looks) -> list[alt.Chart]:
+def _legend_marks(looks) -> list[alt.Chart]:
     """Draw the legend in as many columns as there is room for."""
     left = f"(datum.entry % legend_columns) * room / legend_columns - {_SIDE - 2}"
     y = alt.value(alt.expr(f"(floor(datum.entry / legend_columns) + 0.5) * {_ROW}"))
-    base = alt.Chart(legend).encode(y=y, tooltip=alt.value(None))
+    base = table("legend").encode(y=y, tooltip=alt.value(None))
     line = base.transform_filter(f"datum.series != '{_EVALUATION}'")
     return [
         line.mark_rule(strokeWidth=3).encode(
@@ -349,76 +496,72 @@ def _bold(answer: TrainingProgress) -> bool:
     return answer.smoothable and answer.window > 1
 
 
-def _dots(points: int, colour=alt.Undefined) -> alt.OverlayMarkDef | bool:
+def _dots(layout: _Layout, colour=alt.Undefined) -> alt.OverlayMarkDef | bool:
     """Points on a line, as long as they are few."""
-    return alt.OverlayMarkDef(size=18 if points > 3 else 70, color=colour) if points <= _POINTS else False
+    return alt.OverlayMarkDef(size=layout.dots, color=colour) if layout.dots else False
 
 
-def _series(lines, x, y, looks, smoothed: bool) -> alt.LayerChart:
+def _series(lines: str, x: alt.X, y: alt.Y, looks, layout: _Layout) -> alt.LayerChart:
     """Each series as it was, thin, and smoothed, bold; bold as it was where it is not smoothed."""
-    base = alt.Chart(lines).encode(x, *looks)
-    raw = {"strokeWidth": 1, "opacity": 0.55} if smoothed else {"strokeWidth": 2.5}
+    base = table(lines).encode(x, *looks)
+    raw = {"strokeWidth": 1, "opacity": 0.55} if layout.smoothed else {"strokeWidth": 2.5}
     return alt.layer(
-        base.mark_line(point=_dots(lines["iteration"].nunique()), **raw).encode(y),
-        *([base.mark_line(strokeWidth=3).encode(alt.Y("smooth:Q"))] if smoothed else []),
+        base.mark_line(point=_dots(layout), **raw).encode(y),
+        *([base.mark_line(strokeWidth=3).encode(alt.Y("smooth:Q"))] if layout.smoothed else []),
     )
 
 
-def _converged(answer: TrainingProgress, x: alt.X, label: bool = True) -> list[alt.Chart]:
-    """Where the training converged: the interval as a band, the estimate as a line, in words above."""
-    if answer.converged_at is None:
-        return []
+def _place(answer: TrainingProgress, first: int) -> pd.DataFrame:
+    """Where the training converged, from where to where that may be, and in words."""
     at, low, high = answer.converged_at, answer.converged_low, answer.converged_high
-    place = pd.DataFrame({"iteration": [at], "low": [low - 0.5], "high": [high + 0.5]})
-    first, last = _span(answer)
     # Where nothing rose before, nothing converged here.
-    said = "converged at" if at > first else "level from"
-    place["words"] = f"{said} {at} ({low} to {high})" if low < high else f"{said} {at}"
-    right = at > (first + last) / 2
-    base = alt.Chart(place)
+    said = f"{'converged at' if at > first else 'level from'} {at}" + (
+        f" ({low} to {high})" if low < high else ""
+    )
+    return pd.DataFrame({"iteration": [at], "low": [low - 0.5], "high": [high + 0.5], "words": [said]})
+
+
+def _converged(layout: _Layout, x: alt.X, label: bool = True) -> list[alt.Chart]:
+    """Where the training converged: the interval as a band, the estimate as a line, in words above."""
+    if not layout.converged:
+        return []
+    base = table("converged")
     whole = {"y": alt.value(alt.expr("plot_begin") if label else 0), "y2": alt.value(alt.expr("height"))}
+    words = base.mark_text(align=slot("side"), dx=slot("beside"), fontWeight="bold").encode(
+        x, y=alt.value(alt.expr(f"plot_begin + {_ROW / 2}")), text="words:N"
+    )
     return [
         base.mark_rect(color=NEUTRAL, opacity=BAND_OPACITY).encode(
-            _x(answer, "low"), alt.X2("high"), **whole
+            _x(layout, "low"), alt.X2("high"), **whole
         ),
         base.mark_rule(strokeWidth=2).encode(x, **whole),
-        *(
-            [
-                base.mark_text(
-                    align="right" if right else "left", dx=-6 if right else 6, fontWeight="bold"
-                ).encode(x, y=alt.value(alt.expr(f"plot_begin + {_ROW / 2}")), text="words:N")
-            ]
-            if label
-            else []
-        ),
+        *([words] if label else []),
     ]
 
 
-def _hover(blocks: pd.DataFrame, x: alt.X, answer: TrainingProgress, top: str = "0") -> alt.Chart:
-    """What the pointer hits: a bar per iteration as high as the plot, that says all its figures."""
-    told = {
-        "progress_mean": ("Mean progress (%)", "{:.0f}"),
-        "progress_min": ("Least progress (%)", "{:.0f}"),
-        "progress_max": ("Greatest progress (%)", "{:.0f}"),
-        "reward_mean": ("Mean reward of a drive", "{:,.2f}"),
-        "reward_total": ("Total reward", "{:,.1f}"),
-        "lap_mean": ("Mean lap (s)", "{:.2f}"),
-        "entropy": ("Entropy", "{:.3f}"),
-        "policy_loss": ("Policy loss", "{:.4f}"),
-        "kl_divergence": ("KL divergence", "{:.4f}"),
-    }
-    told = {key: how for key, how in told.items() if blocks[key].notna().any()}
-    words = blocks[["iteration", "episodes", "laps"]].assign(
-        which=_words(blocks["iteration_from"], blocks["iteration_to"]),
-        driver=_words(blocks["checkpoint"], blocks["checkpoint_to"]).where(
-            blocks["checkpoint"] >= 0, "unknown"
-        ),
-        # As words, because a missing number would be shown as such.
-        **{key: [form.format(v) if v == v else "-" for v in blocks[key]] for key, (_, form) in told.items()},
+def _iterations(blocks: dict[str, np.ndarray], told: tuple[str, ...]) -> pd.DataFrame:
+    """What hovering tells of each iteration, as words, because a missing number would be shown as such."""
+    driver = _words(blocks["checkpoint"], blocks["checkpoint_to"])
+    return pd.DataFrame(
+        {
+            "iteration": blocks["iteration"],
+            "episodes": blocks["episodes"],
+            "laps": blocks["laps"],
+            "which": _words(blocks["iteration_from"], blocks["iteration_to"]),
+            "driver": [
+                words if known else "unknown"
+                for words, known in zip(driver, blocks["checkpoint"] >= 0, strict=True)
+            ],
+        }
+        | {key: [_TOLD[key][1].format(v) if v == v else "-" for v in blocks[key].tolist()] for key in told}
     )
+
+
+def _hover(layout: _Layout, x: alt.X, top: str = "0") -> alt.Chart:
+    """What the pointer hits: a bar per iteration as high as the plot, that says all its figures."""
     return (
-        alt.Chart(words)
-        .mark_bar(opacity=0, width=alt.expr(f"max(2, {_pixels(answer, blocks)})"))
+        table("iterations")
+        .mark_bar(opacity=0, width=alt.expr(f"max(2, {_PIXELS})"))
         .encode(
             x,
             y=alt.value(alt.expr(top)),
@@ -428,38 +571,38 @@ def _hover(blocks: pd.DataFrame, x: alt.X, answer: TrainingProgress, top: str = 
                 alt.Tooltip("driver:N", title="Driven by checkpoint"),
                 alt.Tooltip("episodes:Q", title="Drives", format=","),
                 alt.Tooltip("laps:Q", title="Laps", format=","),
-                *(alt.Tooltip(f"{key}:N", title=title) for key, (title, _) in told.items()),
+                *(alt.Tooltip(f"{key}:N", title=_TOLD[key][0]) for key in layout.told),
             ],
         )
     )
 
 
-def _words(first: pd.Series, last: pd.Series) -> pd.Series:
+def _words(first: np.ndarray, last: np.ndarray) -> list[str]:
     """Write a number, or the two ends of a block of them."""
-    first, last = first.astype(str), last.astype(str)
-    return first.where(first == last, first + " to " + last)
+    ends = zip(first.tolist(), last.tolist(), strict=True)
+    return [f"{begin}" if begin == end else f"{begin} to {end}" for begin, end in ends]
 
 
-def _evaluations(evaluated: pd.DataFrame, x: alt.X, percent: alt.Y) -> alt.LayerChart:
-    """Share of the evaluation drives of each checkpoint that finished, with its interval."""
-    table = evaluated[["iteration", "checkpoint", "drives", "laps", "completion", "low", "high"]]
-    table = table.assign(checkpoint_to=table["checkpoint"])
-    size = -(-len(table) // MAX_POINTS)
+def _evaluations(evaluated: pd.DataFrame) -> pd.DataFrame:
+    """Share of the evaluation drives of each checkpoint that finished, with its interval, in percent."""
+    names = ("iteration", "checkpoint", "drives", "laps", "completion", "low", "high")
+    columns = {name: evaluated[name].to_numpy() for name in names}
+    columns["checkpoint_to"] = columns["checkpoint"]
+    size = _block_size(evaluated)
     if size > 1:
-        how = {
-            "iteration": "mean",
-            "checkpoint": "min",
-            "checkpoint_to": "max",
-            "drives": "sum",
-            "laps": "sum",
-        }
-        table = table.groupby(np.arange(len(table)) // size).agg(how)
-        table["completion"] = table["laps"] / table["drives"]
-        table["low"], table["high"] = wilson_interval(table["laps"], table["drives"])
-    percents = ["completion", "low", "high"]
-    table[percents] = table[percents] * 100
-    table = table.assign(which=_words(table["checkpoint"], table["checkpoint_to"]))
-    base = alt.Chart(table.drop(columns=["checkpoint", "checkpoint_to"])).encode(
+        columns = {name: _of_blocks(name, column, size) for name, column in columns.items()}
+        columns["completion"] = columns["laps"] / columns["drives"]
+        columns["low"], columns["high"] = wilson_interval(columns["laps"], columns["drives"])
+    return pd.DataFrame(
+        {name: columns[name] for name in ("iteration", "drives", "laps")}
+        | {name: 100 * columns[name] for name in ("completion", "low", "high")}
+        | {"which": _words(columns["checkpoint"], columns["checkpoint_to"])}
+    )
+
+
+def _diamonds(x: alt.X, percent: alt.Y) -> alt.LayerChart:
+    """Draw the evaluations, each with its interval."""
+    base = table("evaluations").encode(
         x,
         tooltip=[
             alt.Tooltip("which:N", title="Evaluation of checkpoint"),
@@ -492,38 +635,35 @@ def _on(axis: alt.Y, field: str) -> alt.Y:
     return axis
 
 
-def _badges(answer: TrainingProgress, there: list[str]) -> pd.DataFrame:
+def _badges(answer: TrainingProgress, there: tuple[str, ...]) -> pd.DataFrame:
     """Number the markers of the series shown from left to right, and give each a place that is free."""
-    table = answer.markers.sort_values("iteration", kind="stable")
-    # The reward of the chart is the scaled one, whichever the marker was read off.
-    series = table["measure"].str.removesuffix("_smooth").replace(dict.fromkeys(REWARDS, "reward_scaled"))
-    table = table[["name", "iteration"]].assign(series=series)
-    table = table[table["series"].isin(there) & (table["series"] != "entropy")].reset_index(drop=True)
     first, last = _span(answer)
     apart = (last - first + 1) / _CROWDED
-    of_iteration = answer.iterations.set_index("iteration")
-    newest, rows, values = [], [], []
-    for marker in table.itertuples():
-        row = next((i for i, other in enumerate(newest) if marker.iteration - other >= apart), len(newest))
-        newest[row : row + 1] = [marker.iteration]
-        rows.append(row)
-        value = of_iteration.at[marker.iteration, f"{marker.series}_smooth"]
-        values.append(100 * value if marker.series == "completion" else value)
-    looks = table["series"].map(SERIES)
-    return table.assign(
-        row=np.array(rows, dtype=int),
-        value=np.array(values, dtype=float),
-        number=range(1, len(table) + 1),
-        words=table["name"] + ", iteration " + table["iteration"].astype(str),
-        series=looks.str[0],
-        colour=looks.str[1],
-    )
+    iterations = answer.iterations["iteration"].to_numpy()
+    newest, badges = [], []
+    columns = (answer.markers[name].tolist() for name in ("iteration", "name", "measure"))
+    for at, name, measure in sorted(zip(*columns, strict=True), key=lambda marker: marker[0]):
+        key = measure.removesuffix("_smooth")
+        # The reward of the chart is the scaled one, whichever the marker was read off.
+        key = "reward_scaled" if key in REWARDS else key
+        if key not in there or key == "entropy":
+            continue
+        row = next((i for i, other in enumerate(newest) if at - other >= apart), len(newest))
+        newest[row : row + 1] = [at]
+        value = answer.iterations[f"{key}_smooth"].to_numpy()[np.searchsorted(iterations, at)]
+        series, colour, _ = SERIES[key]
+        badges.append(
+            {"name": name, "words": f"{name}, iteration {at}", "number": len(badges) + 1}
+            | {"iteration": at, "value": float(100 * value if key == "completion" else value)}
+            | {"row": row, "series": series, "colour": colour}
+        )
+    return pd.DataFrame(badges)
 
 
-def _markers(badges: pd.DataFrame, x: alt.X, percent: alt.Y) -> list:
+def _markers(x: alt.X, percent: alt.Y) -> list:
     """Draw each marker's point on its line, the badge with its number above the plot, and its name above that."""
     row = alt.value(alt.expr(f"badges_top + {_ROW} * (datum.row + 0.5)"))
-    base = alt.Chart(badges).encode(
+    base = table("badges").encode(
         color=alt.Color("colour:N").scale(None).legend(None),
         tooltip=[
             alt.Tooltip("name:N", title="Marker"),
@@ -559,9 +699,9 @@ def _markers(badges: pd.DataFrame, x: alt.X, percent: alt.Y) -> list:
     return [*marks, name]
 
 
-def _said(answer: TrainingProgress, blocks: pd.DataFrame) -> list[str]:
+def _said(answer: TrainingProgress, points: int) -> list[str]:
     """Say of how many iterations and drives the chart is, and what its lines are, in lines that fit a phone."""
-    iterations, size = answer.iterations, -(-len(answer.iterations) // len(blocks))
+    iterations, size = answer.iterations, -(-len(answer.iterations) // points)
     if _bold(answer):
         lines = f"Thin: as it was. Bold: mean of {answer.window} iterations."
     elif answer.smoothable:
@@ -576,7 +716,12 @@ def _said(answer: TrainingProgress, blocks: pd.DataFrame) -> list[str]:
     ]
 
 
-def _note(words: str) -> alt.Chart:
+def _note(words: str) -> Sheet:
     """Stand in for a chart without data."""
-    note = alt.Chart(pd.DataFrame({"note": [words]})).mark_text(fontSize=14)
-    return note.encode(text="note:N").properties(height=80, width="container")
+    return Sheet(_words_alone(), {"note": pd.DataFrame({"note": [words]})})
+
+
+@functools.cache
+def _words_alone() -> Drawing:
+    note = table("note").mark_text(fontSize=14).encode(text="note:N")
+    return drawing(note.properties(height=80, width="container"))

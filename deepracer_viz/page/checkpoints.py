@@ -14,7 +14,7 @@ from deepracer_viz.analysis.checkpoints import (
 )
 from deepracer_viz.analysis.races import FORMATS, RaceFormat, RaceModel, predict_races
 from deepracer_viz.analysis.words import percent
-from deepracer_viz.charts.checkpoints import fast_laps_chart, rank_checkpoints_chart
+from deepracer_viz.charts.checkpoints import fast_laps_sheet, rank_checkpoints_sheet
 from deepracer_viz.page.text import plain, seconds
 from deepracer_viz.page.widgets import switch
 
@@ -232,14 +232,14 @@ def _show_charts(choice: CheckpointChoice, best: int | None, last: int | None) -
     )
     of_iteration = dict(zip(choice.ranking["iteration"], choice.ranking["checkpoint"], strict=True))
     left, right = st.columns(2)
-    left.altair_chart(
-        fast_laps_chart(choice.laps, choice.ranking, shown == "All laps"),
+    left.vega_lite_chart(
+        fast_laps_sheet(choice.laps, choice.ranking, shown == "All laps").vega_lite(),
         key=_key("laps_chart"),
         on_select=partial(_pick, "laps_chart", of_iteration),
         alt=f"Lap times by iteration. {choice.verdict}",
     )
-    right.altair_chart(
-        rank_checkpoints_chart(choice.ranking, best, last, choice.training_odds),
+    right.vega_lite_chart(
+        rank_checkpoints_sheet(choice.ranking, best, last, choice.training_odds).vega_lite(),
         key=_key("ranking_chart"),
         on_select=partial(_pick, "ranking_chart", of_iteration),
         alt=f"Chance to finish against expected lap time by checkpoint. {choice.verdict}",

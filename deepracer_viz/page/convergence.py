@@ -9,9 +9,9 @@ from deepracer_viz.analysis.words import counted
 from deepracer_viz.charts.convergence import (
     REWARDS,
     SERIES,
-    policy_update_chart,
-    reward_chart,
-    training_progress_chart,
+    policy_update_sheet,
+    reward_sheet,
+    training_progress_sheet,
 )
 from deepracer_viz.page.text import duration, plain, seconds
 from deepracer_viz.page.widgets import switch
@@ -108,8 +108,8 @@ def _about(progress: TrainingProgress, drives: Drives, run: TrainingRun) -> str:
 
 
 def _show_charts(progress: TrainingProgress, shown: list[str], evaluations: bool) -> None:
-    st.altair_chart(
-        training_progress_chart(progress, shown, evaluations),
+    st.vega_lite_chart(
+        training_progress_sheet(progress, shown, evaluations).vega_lite(),
         key="progress_chart",
         alt=f"Entropy, progress, completed laps and reward over the iterations. {progress.verdict}",
     )
@@ -123,14 +123,14 @@ def _show_charts(progress: TrainingProgress, shown: list[str], evaluations: bool
             bind="query-params",
             help="How far each training moved the policy, and how well by its own measure.",
         )
-    st.altair_chart(
-        reward_chart(progress, words[reward]),
+    st.vega_lite_chart(
+        reward_sheet(progress, words[reward]).vega_lite(),
         key="reward_chart",
         alt=f"{reward} and number of drives and laps over the iterations",
     )
     if updates:
-        st.altair_chart(
-            policy_update_chart(progress),
+        st.vega_lite_chart(
+            policy_update_sheet(progress).vega_lite(),
             key="policy_chart",
             alt="Policy loss and KL divergence of the updates",
         )

@@ -2,6 +2,7 @@ import functools
 import json
 from dataclasses import replace
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -12,8 +13,11 @@ from deepracer_viz.analysis.convergence import training_progress
 from deepracer_viz.charts.convergence import (
     SERIES,
     policy_update_chart,
+    policy_update_sheet,
     reward_chart,
+    reward_sheet,
     training_progress_chart,
+    training_progress_sheet,
 )
 from deepracer_viz.charts.theme import ENTROPY, FAST, MODELS
 
@@ -82,15 +86,15 @@ def whole(iterations=24, window=3, **more):
 
 
 def progress(*choice, **more):
-    return training_progress_chart(*choice, **more).to_dict()
+    return training_progress_sheet(*choice, **more).to_dict()
 
 
 def reward(*choice):
-    return reward_chart(*choice).to_dict()
+    return reward_sheet(*choice).to_dict()
 
 
 def policy(answer):
-    return policy_update_chart(answer).to_dict()
+    return policy_update_sheet(answer).to_dict()
 
 
 @functools.cache
@@ -289,6 +293,15 @@ def test_without_entropy_all_else_is_drawn_where_it_was():
     assert layers(policy(answer), "text")[0][1]["note"].tolist() == ["No policy update to show"]
 
 
+def test_the_same_for_notebooks():
+    answer = replace(whole(), converged_at=12, converged_low=10, converged_high=15)
+    sheets = [training_progress_sheet(answer), reward_sheet(answer), policy_update_sheet(answer)]
+    charts = [training_progress_chart(answer), reward_chart(answer), policy_update_chart(answer)]
+    for chart, sheet in zip(charts, sheets, strict=True):
+        assert isinstance(chart, alt.LayerChart)
+        assert chart.to_dict() == sheet.to_dict()
+
+
 def test_the_charts_share_their_horizontal_axis():
     charts = every_chart(whole())
     axes = [hovers(chart)[0]["encoding"]["x"] for chart in charts.values()]
@@ -411,18 +424,14 @@ def test_a_measure_without_a_figure_is_not_drawn():
         assert "NaN" not in json.dumps(chart)
 
 
-def frames(chart):
-    own = [chart.data] if isinstance(chart.data, pd.DataFrame) else []
-    return own + [frame for layer in getattr(chart, "layer", []) for frame in frames(layer)]
-
-
 def test_ten_thousand_iterations_stay_within_bounds():
     answer = training_progress(drives(10_000), updates(10_000, 1), 3, evaluations(10_000))
-    for draw in (training_progress_chart, reward_chart, policy_update_chart):
-        chart = draw(answer)
-        assert sum(len(frame) for frame in frames(chart)) <= 6_000
-        different = {id(frame): frame for frame in frames(chart)}.values()
-        assert sum(pa.Table.from_pandas(frame).nbytes for frame in different) < 300_000
+    for fill in (training_progress_sheet, reward_sheet, policy_update_sheet):
+        sheet = fill(answer)
+        spec = sheet.to_dict()
+        assert sum(len(spec["datasets"][layer["data"]["name"]]) for layer in flat(spec)) <= 6_000
+        tables = sum(pa.Table.from_pandas(frame).nbytes for frame in sheet.tables.values())
+        assert tables + len(sheet.drawing.text) < 300_000
     chart = progress(answer)
     assert chart["title"]["text"][-1] == "Each point: mean of 40 iterations"
     _, table = hovers(chart)
