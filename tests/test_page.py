@@ -245,7 +245,9 @@ def test_without_a_target_the_page_says_what_winning_is():
 
 
 def test_the_first_three_are_explained_and_other_races_listed():
-    page = open_page(model="over-trained (sample)", target="11.2")
+    folded = open_page(model="over-trained (sample)", target="11.2")
+    page = open_page(model="over-trained (sample)", target="11.2", other_races="true")
+    assert len(page.dataframe) == len(folded.dataframe) + 1
     ranking, others = page.dataframe[0].value, page.dataframe[1].value
     for place, checkpoint in enumerate(ranking["checkpoint"].head(3), 1):
         assert f"{place}. **Checkpoint {checkpoint}.** " in said(page)

@@ -6,6 +6,7 @@ actions are drawn at random from the policy, so that a checkpoint usually finish
 did in training. What it would do in a race is worked out in :mod:`deepracer_viz.analysis.races`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -89,7 +90,8 @@ class CheckpointChoice:
         The race it is chosen for.
     formats : pandas.DataFrame
         What the choice would be in each kind of race, with the same target: ``kind``, ``race`` (in words),
-        ``checkpoint``, ``win_chance``, ``win_low``, ``win_high``, ``result`` (s). Empty without any lap.
+        ``checkpoint``, ``win_chance``, ``win_low``, ``win_high``, ``result`` (s). Empty without any lap; the
+        race chosen for alone where no other was asked for.
     training_odds : bool
         The run has no evaluation drives, so that the step from training to a race is the usual one.
     """
@@ -134,6 +136,7 @@ def choose_checkpoint(
     best: int | None = None,
     last: int | None = None,
     model: RaceModel | None = None,
+    other_races: bool = True,
 ) -> CheckpointChoice:
     """Rank the checkpoints for a race, lay out their laps and say in words which one to submit.
 
@@ -143,6 +146,9 @@ def choose_checkpoint(
         As for :func:`rank_checkpoints`.
     best, last : int, optional
         The checkpoints that AWS marks as best and as last; the verdict compares them.
+    other_races : bool
+        Whether to tell the choice in the other kinds of races too, which takes most of the time; see
+        `choose_in_each_race` for telling it later.
 
     Returns
     -------
@@ -153,7 +159,7 @@ def choose_checkpoint(
     model = model or predict_races(episodes, evaluations)
     ranking = rank_checkpoints(episodes, evaluations, race=race, model=model)
     laps = fast_laps(episodes)
-    formats = _choice_in_each_format(ranking, model, race)
+    formats = choose_in_each_race(ranking, model, race, FORMATS if other_races else (race.kind,))
     verdict = _verdict(ranking, laps, race, model, formats, best, last)
     return CheckpointChoice(ranking, laps, verdict, race, formats, model.training_odds)
 
@@ -391,11 +397,30 @@ def _reason(row, pace):
     )
 
 
-def _choice_in_each_format(ranking, model, race):
-    """Name the best checkpoint of each kind of race."""
+def choose_in_each_race(
+    ranking: pd.DataFrame, model: RaceModel, race: RaceFormat, kinds: Sequence[str] = FORMATS
+) -> pd.DataFrame:
+    """Name the best checkpoint of each kind of race.
+
+    Parameters
+    ----------
+    ranking : pandas.DataFrame
+        Answer of `rank_checkpoints` for `race`.
+    model : RaceModel
+        What it was ranked by.
+    race : RaceFormat
+        The race it was ranked for; the others have the same target, attempts, laps and penalty.
+    kinds : sequence of str
+        Which kinds of races.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `CheckpointChoice.formats`.
+    """
     columns = ["kind", "race", "checkpoint", "win_chance", "win_low", "win_high", "result"]
     rows = []
-    for kind in FORMATS if ranking["lap_time"].notna().any() else ():
+    for kind in kinds if ranking["lap_time"].notna().any() else ():
         if kind == race.kind:  # ranked by it
             first = ranking.iloc[0]
             rows.append([kind, race.words, *first[columns[2:]]])

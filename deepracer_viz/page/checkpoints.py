@@ -6,7 +6,12 @@ from hashlib import sha256
 import pandas as pd
 import streamlit as st
 
-from deepracer_viz.analysis.checkpoints import CheckpointChoice, choose_checkpoint, describe_drives
+from deepracer_viz.analysis.checkpoints import (
+    CheckpointChoice,
+    choose_checkpoint,
+    choose_in_each_race,
+    describe_drives,
+)
 from deepracer_viz.analysis.races import FORMATS, RaceFormat, RaceModel, predict_races
 from deepracer_viz.analysis.words import percent
 from deepracer_viz.charts.checkpoints import fast_laps_chart, rank_checkpoints_chart
@@ -75,6 +80,10 @@ def show(
     )
     if raced:
         _show_reasons(choice)
+        # Worked out when it is looked at: together the other races take several times as long as the one chosen.
+        with st.expander("The choice in other races", key="other_races", bind="query-params") as others:
+            if others.open:
+                _show_other_races(_other_races(episodes, evaluations, race, choice.ranking), race)
     with st.expander("How to read this"):
         st.markdown(_HOW_TO_READ)
 
@@ -171,7 +180,18 @@ def _choice(
 ) -> CheckpointChoice:
     """Choose once, whatever else on the page is changed."""
     model = _model(episodes, evaluations)
-    return choose_checkpoint(episodes, evaluations, race=race, best=best, last=last, model=model)
+    return choose_checkpoint(
+        episodes, evaluations, race=race, best=best, last=last, model=model, other_races=False
+    )
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs={pd.DataFrame: _fingerprint})
+def _other_races(
+    episodes: pd.DataFrame, evaluations: pd.DataFrame, race: RaceFormat, _ranking: pd.DataFrame
+) -> pd.DataFrame:
+    """The choice in all kinds of races but the one that was ranked for."""
+    others = [kind for kind in FORMATS if kind != race.kind]
+    return choose_in_each_race(_ranking, _model(episodes, evaluations), race, others)
 
 
 def forget_pick() -> None:
@@ -227,17 +247,21 @@ def _show_charts(choice: CheckpointChoice, best: int | None, last: int | None) -
 
 
 def _show_reasons(choice: CheckpointChoice) -> None:
-    """Say what speaks for the first three, and what the choice would be in other races."""
+    """Say what speaks for the first three."""
     first = choice.ranking[choice.ranking["why"] != ""]
     st.markdown(
         "\n".join(
             f"{row.rank}. **Checkpoint {row.checkpoint}.** {plain(row.why)}" for row in first.itertuples()
         )
     )
+
+
+def _show_other_races(formats: pd.DataFrame, race: RaceFormat) -> None:
+    """Show what the choice would be in other races."""
     names = {kind: name for name, kind in RACES.items()}
-    counts = {" N ": f" {choice.race.attempts} ", " K ": f" {choice.race.laps} "}
+    counts = {" N ": f" {race.attempts} ", " K ": f" {race.laps} "}
     rows = []
-    for row in choice.formats[choice.formats["kind"] != choice.race.kind].itertuples():
+    for row in formats.itertuples():
         name = names[row.kind]
         for letter, count in counts.items():
             name = name.replace(letter, count)
