@@ -377,10 +377,15 @@ def load_run(
 
 
 def _steps_of(episodes: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
-    """The steps of some of the episodes."""
+    """The steps of some of the episodes: a view of the table where these follow each other."""
     wanted, numbers = episodes["unique_episode"].to_numpy(), steps["unique_episode"].to_numpy()
-    listed = np.zeros(max(wanted.max(initial=0), numbers.max(initial=0)) + 1, dtype=bool)
+    if not len(wanted) or not len(numbers):
+        return steps.iloc[:0]
+    listed = np.zeros(max(wanted.max(), numbers[-1]) + 1, dtype=bool)
     listed[wanted] = True
+    span = np.array([wanted.min(), wanted.max() + 1], dtype=numbers.dtype)
+    if listed[slice(*span)].all():
+        return steps.iloc[slice(*np.searchsorted(numbers, span))]
     return steps[listed[numbers]]
 
 
