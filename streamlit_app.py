@@ -8,10 +8,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from deepracer_viz import LogError, load_track
+from deepracer_viz import LogError
 from deepracer_viz.analysis.words import counted
 from deepracer_viz.page import checkpoints, convergence, driving, envelope, lap, league, report, rewards
-from deepracer_viz.page.models import logs_folder, models_dropped, models_in, read_model
+from deepracer_viz.page.models import logs_folder, models_dropped, models_in, on_route, placed_of, read_model
 from deepracer_viz.page.text import duration, plain, seconds
 from deepracer_viz.page.widgets import switch
 
@@ -162,12 +162,14 @@ with st.sidebar:
     target = race_target()
     if route_file is not None:
         try:
-            run = run.on_routes([load_track(route_file)])
+            run = on_route(run, models[model_name], route_file)
         except LogError as error:
             st.error(plain(error), icon=":material/error:")
 
 from_line = starts == "From the start line"
 drives = run.drives(evaluations, iterations, from_line, streams)
+placed = placed_of(run, evaluations)
+placed = placed and placed.of(drives.episodes)
 episodes, laps = drives.episodes, drives.laps
 
 
@@ -238,9 +240,9 @@ if len(episodes):
     with st.container():
         convergence.show(drives, run, iterations)
     with st.container():
-        driving.show(drives)
+        driving.show(drives, placed)
     with st.container():
-        rewards.show(drives, about.action_space)
+        rewards.show(drives, placed, about.action_space)
     with st.container():
         lap.show(drives)
 elif has_training or has_evaluations:

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from deepracer_viz.analysis.passes import Driven, driven_rows, sections_of
+from deepracer_viz.analysis.passes import STRAIGHT_AHEAD, Driven, driven_rows, sections_of
+from deepracer_viz.analysis.placed import COUNTED, PlacedSteps
 from deepracer_viz.analysis.words import counted, listed, percent
 from deepracer_viz.track import Track
-
-STRAIGHT_AHEAD = 3.0
-"""Degrees of steering to either side that still count as straight ahead."""
 
 WHOLE = 0.8
 """Share of a straight that has to be driven for a pass to count as one of the whole straight."""
@@ -211,7 +209,9 @@ def flat_out(
     return FlatOut(table, bands["speed"][0], _flat_out_verdict(table, bands))
 
 
-def action_use(steps: pd.DataFrame, metadata_actions: pd.DataFrame | None = None) -> ActionUse:
+def action_use(
+    steps: pd.DataFrame, metadata_actions: pd.DataFrame | None = None, placed: PlacedSteps | None = None
+) -> ActionUse:
     """Tell how often each action is taken.
 
     Parameters
@@ -221,13 +221,16 @@ def action_use(steps: pd.DataFrame, metadata_actions: pd.DataFrame | None = None
     metadata_actions : pandas.DataFrame, optional
         The discrete action space: steering_angle (degrees), speed (m/s), one row per action in the order of their
         numbers. Without it only the actions that were taken are known.
+    placed : PlacedSteps, optional
+        What is known of the same steps, where it is at hand: tells without a look which of them are driven.
 
     Returns
     -------
     ActionUse
         Continuous actions are counted in bins of `STEERING_BIN` times `SPEED_BIN` centred on multiples of these.
     """
-    driven = steps.loc[driven_rows(steps), ["action", "steering_angle", "speed"]]
+    rows = driven_rows(steps) if placed is None else placed.has(COUNTED)
+    driven = steps.loc[rows, ["action", "steering_angle", "speed"]]
     n = len(driven)
     discrete = is_discrete(driven) if n else metadata_actions is not None
     table = _discrete_use(driven, metadata_actions) if discrete else _continuous_use(driven)
@@ -247,8 +250,14 @@ def is_discrete(steps: pd.DataFrame) -> bool:
 def _discrete_use(driven: pd.DataFrame, space: pd.DataFrame | None) -> pd.DataFrame:
     """Steps of each discrete action."""
     # What an action does never changes; the median of some rows passes over a broken one.
-    table = driven.groupby("action").head(101).groupby("action")[["steering_angle", "speed"]].median()
-    table = table.astype(float).assign(steps=driven["action"].value_counts())
+    action = driven["action"].to_numpy()
+    order = np.argsort(action, kind="stable")
+    count = np.bincount(action)
+    first = np.cumsum(count) - count
+    some = [order[begin : begin + min(many, 101)] for begin, many in zip(first, count, strict=True) if many]
+    few = driven.iloc[np.concatenate(some)] if some else driven
+    table = few.groupby("action")[["steering_angle", "speed"]].median()
+    table = table.astype(float).assign(steps=count[count > 0])
     if space is not None:
         count = max(len(space), int(table.index.max()) + 1 if len(table) else 0)
         table = table.reindex(pd.RangeIndex(count))

@@ -11,9 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from deepracer_viz.analysis.actions import STRAIGHT_AHEAD
 from deepracer_viz.analysis.intervals import wilson_interval
-from deepracer_viz.analysis.passes import Driven, driven_rows, placed
+from deepracer_viz.analysis.passes import (
+    BREAKS,
+    DRIFT_STEPS,
+    Driven,
+    Places,
+    broken_off,
+    drifts_at_lock,
+    driven_rows,
+    over_steers,
+)
+from deepracer_viz.analysis.placed import COUNTED, ENDS, PlacedSteps
 from deepracer_viz.analysis.words import counted, listed, percent
 from deepracer_viz.track import Track
 
@@ -22,21 +31,6 @@ MAX_CELLS = 5_000
 
 MAX_ENDS = 2_000
 """Early ends up to which each has a mark of its own."""
-
-FULL_LOCK = 0.9
-"""From this share of the widest steering to that side on, the steering is at full lock."""
-
-LOCKED_STEPS = 3
-"""Steps (a fifth of a second) of full lock after which the car should have answered: steering takes time to act."""
-
-CORRECTION = 0.25
-"""Share of the steering into a turn that is taken back within it, from which on a pass over-steers."""
-
-DRIFT_STEPS = 2
-"""Steps of drifting outwards at full lock, from which on a pass under-steers: one may be a bump."""
-
-LEAST_DRIFT = 0.005
-"""Metres outwards in a step that count as drifting: less may be the corners between straight waypoint segments."""
 
 LEAST_WIDE = 0.05
 """Metres beyond the usual line that count as wide, whatever the spread."""
@@ -68,7 +62,6 @@ WIDE_LINE = 0.1
 _BAND = (0.16, 0.5, 0.84)  # quantiles; half the width of the outer two is the SD where values are normal
 _FEW = 20  # added to totals, so that a share of a handful is no large share
 _LARGEST_PLANE = 4_000_000  # cells that are counted in one table; a few far away would make it too large
-_BREAKS = ("off_track", "crashed", "reversed", "immobilized", "time_up")
 _END_COLUMNS = ["x", "y", "end_status", "iteration", "episode", "unique_episode", "progress", "section"]
 
 
@@ -149,6 +142,7 @@ def reward_map(
     cell: float = 0.05,
     episodes: pd.DataFrame | None = None,
     shown: pd.DataFrame | None = None,
+    placed: PlacedSteps | None = None,
 ) -> RewardMap:
     """Sum rewards up on the track, and rank its turns: which one to work on next.
 
@@ -193,6 +187,11 @@ def reward_map(
         ended.
     shown : pandas.DataFrame, optional
         Those of the steps that the cells show (see `choose_steps`); all of them when omitted.
+    placed : PlacedSteps, optional
+        What is known of the same steps on the same track, where it is at hand: much the fastest. Spreads then have
+        the error of `deepracer_viz.analysis.placed.Binned.quantiles`, full lock is measured on the widest
+        steering of all drives of the run, and a step within a micrometre of the edge of a cell may lie on either
+        side of it.
 
     Returns
     -------
@@ -205,13 +204,21 @@ def reward_map(
     """
     if not cell > 0:
         raise ValueError(f"the edge of a cell must be more than 0 m, not {cell}")
-    driven = Driven(steps.loc[driven_rows(steps)], track)
-    ends = _early_ends(steps, episodes, driven)
-    sections = _ranked(_judged(_measured(driven, ends), len(ends)))
-    cells, edge, drawn = _cells(
-        driven if shown is None else Driven(shown.loc[driven_rows(shown)], track), cell
-    )
-    count = len(np.unique(driven.episode))
+    if placed is None or track is None:
+        facts = _facts(Driven(steps.loc[driven_rows(steps)], track))
+        broken = broken_off(steps)
+    else:
+        facts = _facts_of_placed(steps, track, placed)
+        broken = np.flatnonzero(placed.has(ENDS))
+    ends = _early_ends(steps.iloc[broken], episodes, track)
+    sections = _ranked(_judged(_measured(facts, ends), len(ends)))
+    if shown is None or shown is steps:
+        rows = driven_rows(steps) if placed is None else placed.has(COUNTED)
+        shown = steps
+    else:
+        rows = driven_rows(shown)
+    cells, edge, drawn = _cells(shown, rows, facts.places, cell)
+    count = facts.episodes
     return RewardMap(
         cells=cells,
         cell=edge,
@@ -219,7 +226,7 @@ def reward_map(
         sections=sections,
         ends=_marks(ends),
         early_ends=len(ends),
-        steps=len(driven.x),
+        steps=facts.steps,
         episodes=count,
         drawn=drawn,
         has_negative=bool((cells["reward"] < 0).any()),
@@ -253,44 +260,126 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else np.nan
 
 
-def _measured(driven: Driven, ends: pd.DataFrame) -> pd.DataFrame:
-    """Measures of each section, in order of driving."""
-    table = driven.sections[["section", "kind", "waypoint_from", "waypoint_to"]].copy()
-    count, known = len(table), driven.section >= 0
-    side = np.where(driven.sections["kind"] == "corner", np.sign(driven.sections["turn"]), 0.0)
+@dataclass(frozen=True, eq=False)
+class _Facts:
+    """What sections are judged by.
+
+    ``offset`` and ``reward`` are the quantiles `_BAND` at each of the N waypoints, shape (3, N); ``steps_at`` and
+    ``off_at`` count the steps, and those with a wheel off the track, at each waypoint, shape (N + 1,), the last one for
+    waypoints that the track does not have; the others have one entry per pass.
+    """
+
+    places: Places
+    offset: np.ndarray
+    reward: np.ndarray
+    steps_at: np.ndarray
+    off_at: np.ndarray
+    pass_section: np.ndarray
+    pass_steps: np.ndarray
+    over: np.ndarray
+    under: np.ndarray
+    steps: int
+    episodes: int
+
+
+def _facts(driven: Driven) -> _Facts:
+    """Facts of driven steps."""
     if driven.track is None:
         offset = np.full(len(driven.x), np.nan)
     else:
         offset = driven.track.position(driven.x, driven.y, driven.waypoint)[1]
-    low, line, high = _bands(driven.waypoint, offset, driven.waypoints)
+    lateral = _bands(driven.waypoint, offset, driven.waypoints)
+    locked = drifts_at_lock(driven, offset)
+    outward = -driven.side[driven.section[locked]] * offset[locked]
+    wide = _is_wide(driven, lateral, driven.waypoint[locked], outward)
+    return _Facts(
+        places=driven,
+        offset=lateral,
+        reward=_bands(driven.waypoint, driven.reward, driven.waypoints),
+        steps_at=np.bincount(driven.waypoint, minlength=driven.waypoints + 1),
+        off_at=np.bincount(driven.waypoint[driven.off], minlength=driven.waypoints + 1),
+        pass_section=driven.pass_section,
+        pass_steps=driven.pass_steps,
+        over=over_steers(driven),
+        under=np.bincount(driven.passes[locked][wide], minlength=driven.pass_count) >= DRIFT_STEPS,
+        steps=len(driven.x),
+        episodes=len(np.unique(driven.episode)),
+    )
+
+
+def _facts_of_placed(steps: pd.DataFrame, track: Track, placed: PlacedSteps) -> _Facts:
+    """The same, from what is known of the steps already."""
+    places = Places(track)
+    count = places.waypoints
+    waypoint, counted = steps["closest_waypoint"].to_numpy(), placed.has(COUNTED)
+    # Steps that do not count are put at one place more, behind the waypoints that the track does not have.
+    waypoint = np.where((waypoint < 0) | (waypoint > count), np.int32(count), waypoint)
+    waypoint = np.where(counted, waypoint, np.int32(count + 1))
+    steps_at = np.bincount(waypoint, minlength=count + 2)[: count + 1]
+    off = np.flatnonzero(~steps["on_track"].to_numpy(bool))
+    lateral, reward = (
+        value.quantiles(value.counts(waypoint, count + 1)[:count], _BAND, LEAST_VISITS)
+        for value in (placed.offset, placed.reward)
+    )
+    wide = _is_wide(places, lateral, waypoint[placed.lock_row], placed.lock_outward)
+    length = len(placed.pass_section)
+    return _Facts(
+        places=places,
+        offset=lateral,
+        reward=reward,
+        steps_at=steps_at,
+        off_at=np.bincount(waypoint[off], minlength=count + 2)[: count + 1],
+        pass_section=placed.pass_section,
+        pass_steps=placed.pass_steps,
+        over=placed.pass_over,
+        under=np.bincount(placed.lock_pass[wide], minlength=length) >= DRIFT_STEPS,
+        steps=int(steps_at.sum()),
+        episodes=len(np.unique(np.searchsorted(placed.first_row, placed.pass_row, "right"))),
+    )
+
+
+def _is_wide(places: Places, lateral: np.ndarray, waypoint: np.ndarray, outward: np.ndarray) -> np.ndarray:
+    """Which steps of a turn are beyond the usual line at their waypoint by more than the lateral spread there."""
+    low, line, high = (np.append(quantile, np.nan) for quantile in lateral)
+    usual = -places.side[places.section_of_waypoint[waypoint]] * line[waypoint]
+    return outward - usual > np.maximum((high - low)[waypoint] / 2, LEAST_WIDE)
+
+
+def _measured(facts: _Facts, ends: pd.DataFrame) -> pd.DataFrame:
+    """Measures of each section, in order of driving."""
+    places = facts.places
+    table = places.sections[["section", "kind", "waypoint_from", "waypoint_to"]].copy()
+    count, side, of_waypoint = len(table), places.side[:-1], places.section_of_waypoint[:-1]
+    low, line, high = facts.offset
     spread = (high - low) / 2
-    low, _, high = _bands(driven.waypoint, driven.reward, driven.waypoints)
+    low, _, high = facts.reward
     reward_spread = (high - low) / 2
 
-    table["steps"] = np.bincount(driven.section[known], minlength=count)
-    valid = (driven.pass_steps >= LEAST_PASS) & (driven.pass_section >= 0)
-    table["passes"] = np.bincount(driven.pass_section[valid], minlength=count)
-    of_waypoint = driven.section_of_waypoint[:-1]
+    known = of_waypoint >= 0
+    table["steps"], off = (
+        np.bincount(of_waypoint[known], at[:-1][known], count).astype(np.int64)
+        for at in (facts.steps_at, facts.off_at)
+    )
+    valid = (facts.pass_steps >= LEAST_PASS) & (facts.pass_section >= 0)
+    table["passes"] = np.bincount(facts.pass_section[valid], minlength=count)
     table["lateral_spread"] = [_mean(spread[of_waypoint == row]) for row in range(count)]
     table["reward_spread"] = [_mean(reward_spread[of_waypoint == row]) for row in range(count)]
     later = [
-        _second_half(np.flatnonzero(of_waypoint == row), driven.sections.loc[row]) for row in range(count)
+        _second_half(np.flatnonzero(of_waypoint == row), places.sections.loc[row]) for row in range(count)
     ]
     table["outside"] = [-side[row] * _mean(line[later[row]]) if side[row] else np.nan for row in range(count)]
-    off = np.bincount(driven.section[known & driven.off], minlength=count)
     table["off_track_share"] = np.where(table["steps"] > 0, off / np.maximum(table["steps"], 1), np.nan)
 
     place = ends["section"].map({name: row for row, name in enumerate(table["section"])}).to_numpy(float)
     inside = place[np.isfinite(place)].astype(int)
     table["episode_ends"] = np.bincount(inside, minlength=count)
     table["episode_ends_share"] = table["episode_ends"] / max(len(ends), 1)
-    table["exit_ends"] = _exit_ends(driven, ends)
+    table["exit_ends"] = _exit_ends(places, ends)
     table["due_share"] = _due(table) / max(len(ends), 1)
 
-    over, under = _over_steering(driven, side), _under_steering(driven, side, offset, line, spread)
     enough = (table["passes"] >= LEAST_PASSES) & (side != 0)
-    for name, found in (("over_steering", over), ("under_steering", under)):
-        hits = np.bincount(driven.pass_section[valid & found], minlength=count)
+    for name, found in (("over_steering", facts.over), ("under_steering", facts.under)):
+        hits = np.bincount(facts.pass_section[valid & found], minlength=count)
         table[name] = np.where(enough, hits / np.maximum(table["passes"], 1), np.nan)
 
     corner = table["kind"] == "corner"
@@ -311,58 +400,23 @@ def _second_half(waypoints: np.ndarray, section: pd.Series) -> np.ndarray:
     return waypoints[len(waypoints) // 2 :]
 
 
-def _over_steering(driven: Driven, side: np.ndarray) -> np.ndarray:
-    """Passes that take back at least `CORRECTION` of their steering into the turn within it."""
-    turned = driven.steering * np.append(side, 0)[driven.section]
-    into, against = turned > STRAIGHT_AHEAD, turned < -STRAIGHT_AHEAD
-    before = np.cumsum(into)
-    before = before - (before - into)[driven.begins][driven.passes]
-    within = against & (before > 0) & (before < driven.in_pass(into)[driven.passes])
-    given, taken_back = driven.in_pass(turned * into), driven.in_pass(-turned * within)
-    return (given > 0) & (taken_back >= CORRECTION * given)
-
-
-def _under_steering(
-    driven: Driven, side: np.ndarray, offset: np.ndarray, line: np.ndarray, spread: np.ndarray
-) -> np.ndarray:
-    """Passes that drift outwards, beyond their usual line, at full lock."""
-    sign = np.append(side, 0)[driven.section]
-    left, right = driven.steering.max(initial=0), -driven.steering.min(initial=0)
-    widest = np.where(sign > 0, left, right)
-    locked = (sign != 0) & (widest > STRAIGHT_AHEAD) & (driven.steering * sign >= FULL_LOCK * widest)
-    outward, usual = -sign * offset, -sign * np.append(line, np.nan)[driven.waypoint]
-    wide = outward - usual > np.maximum(np.append(spread, np.nan)[driven.waypoint], LEAST_WIDE)
-    drifting = np.diff(outward, prepend=np.nan) > LEAST_DRIFT
-    for back in range(1, LOCKED_STEPS):
-        same_pass = driven.passes[back:] == driven.passes[:-back]
-        drifting[:back] = False
-        drifting[back:] &= locked[:-back] & same_pass
-    return driven.in_pass(locked & wide & drifting) >= DRIFT_STEPS
-
-
-def _early_ends(steps: pd.DataFrame, episodes: pd.DataFrame | None, driven: Driven) -> pd.DataFrame:
-    """Where drives broke off: the last step of an episode that is no lap, or a step with a penalty."""
-    broke = steps["episode_status"].isin(_BREAKS).to_numpy()
-    lap = steps["episode_status"].isin(["lap_complete"]).to_numpy() | (steps["progress"].to_numpy() >= 100)
-    rows = broke | (steps["done"].to_numpy(bool) & ~lap)
-    again = np.diff(steps["unique_episode"].to_numpy(), prepend=-1) == 0
-    again[1:] &= rows[:-1]
-    rows &= ~again & placed(steps)
-    ends = steps.loc[rows].copy()
+def _early_ends(steps: pd.DataFrame, episodes: pd.DataFrame | None, track: Track | None) -> pd.DataFrame:
+    """What is known of the steps in which drives broke off (see `broken_off`)."""
+    ends = steps.copy()
     status = ends["episode_status"].astype("str")
     if episodes is not None:
         # Logs of 2019 write no status; what became of the episode is then told by its row.
         known = ends["unique_episode"].map(episodes.set_index("unique_episode")["end_status"].astype("str"))
-        status = status.where(status.isin(_BREAKS), known)
+        status = status.where(status.isin(BREAKS), known)
     ends["end_status"] = status.fillna("unknown")
     ends = ends[~ends["end_status"].isin(["in_progress", "lap_complete"])]
-    ends["section"] = "" if driven.track is None else driven.track.section_of(ends["closest_waypoint"])
+    ends["section"] = "" if track is None else track.section_of(ends["closest_waypoint"])
     return ends
 
 
-def _exit_ends(driven: Driven, ends: pd.DataFrame) -> np.ndarray:
+def _exit_ends(places: Places, ends: pd.DataFrame) -> np.ndarray:
     """Early ends just after each corner, on the straight that follows it."""
-    track, sections = driven.track, driven.sections
+    track, sections = places.track, places.sections
     if track is None:
         return np.zeros(0, dtype=int)
     along = track.position(ends["x"], ends["y"], ends["closest_waypoint"])[0]
@@ -388,16 +442,21 @@ def _marks(ends: pd.DataFrame) -> pd.DataFrame:
     return marks
 
 
-def _cells(driven: Driven, asked: float) -> tuple[pd.DataFrame, float, int]:
+def _cells(
+    steps: pd.DataFrame, rows: np.ndarray, places: Places, asked: float
+) -> tuple[pd.DataFrame, float, int]:
     """Mean reward in each cell with a rewarded step; the edge of a cell; the steps behind them."""
-    told = np.isfinite(driven.reward)
-    x, y, reward, section = (values[told] for values in (driven.x, driven.y, driven.reward, driven.section))
+    rows = rows & np.isfinite(steps["reward"].to_numpy())
+    x, y, reward, waypoint = (
+        values if rows.all() else values[rows]
+        for values in (steps[name].to_numpy() for name in ("x", "y", "reward", "closest_waypoint"))
+    )
     edge = asked
     while True:
-        columns, rows = np.floor(x / edge).astype(np.int64), np.floor(y / edge).astype(np.int64)
-        left, low = columns.min(initial=0), rows.min(initial=0)
-        wide, high = columns.max(initial=0) - left + 1, rows.max(initial=0) - low + 1
-        number = (columns - left) * high + rows - low
+        columns, lines = (np.floor(axis / edge).astype(np.int64) for axis in (x, y))
+        left, low = columns.min(initial=0), lines.min(initial=0)
+        wide, high = columns.max(initial=0) - left + 1, lines.max(initial=0) - low + 1
+        number = (columns - left) * high + lines - low
         if wide * high <= _LARGEST_PLANE:
             kept = np.arange(wide * high)
         else:
@@ -410,15 +469,17 @@ def _cells(driven: Driven, asked: float) -> tuple[pd.DataFrame, float, int]:
         edge = np.ceil(100 * max(edge * np.sqrt(len(seen) / MAX_CELLS), edge + 0.005)) / 100
     total = np.bincount(number, reward, len(visits))
     where = np.full(len(visits), -1)
-    where[number] = section
-    names = np.array([*driven.sections["section"], ""], dtype=object).astype("str")
+    where[number] = waypoint
+    where = np.where((where >= 0) & (where < places.waypoints), where, places.waypoints)
+    section = places.section_of_waypoint[where]
+    names = np.array([*places.sections["section"], ""], dtype=object).astype("str")
     cells = pd.DataFrame(
         {
             "x": (kept[seen] // high + left + 0.5) * edge,
             "y": (kept[seen] % high + low + 0.5) * edge,
             "reward": total[seen] / visits[seen],
             "visits": visits[seen],
-            "section": names[where[seen]],
+            "section": names[section[seen]],
         }
     )
     return cells, float(edge), len(x)

@@ -14,6 +14,7 @@ from deepracer_viz.analysis.driving import (
     time_delta,
 )
 from deepracer_viz.analysis.driving.findings import LEAST_COST
+from deepracer_viz.analysis.driving.kept import KeptTraces
 from deepracer_viz.analysis.driving.timing import (
     LEAST_LAPS,
     STANDING,
@@ -21,7 +22,8 @@ from deepracer_viz.analysis.driving.timing import (
     driven_lines,
     fast_and_typical,
 )
-from deepracer_viz.analysis.driving.traces import Traces, lay_along
+from deepracer_viz.analysis.driving.traces import Traces
+from deepracer_viz.analysis.placing import Placed
 from deepracer_viz.analysis.words import counted, listed
 from deepracer_viz.charts.driving import driving_profile_sheet
 from deepracer_viz.charts.theme import FAST, MODELS, NEUTRAL
@@ -39,21 +41,23 @@ _MOST_SENTENCES = 3
 _PICKERS = ("account", "findings")
 
 
-def show(drives: Drives) -> None:
-    """Show the section for the chosen drives."""
+def show(drives: Drives, placed: Placed | None) -> None:
+    """Show the section for the chosen drives; `placed` is what is known of them, None where the track is not known."""
     st.header("Where does the car drive inefficiently?", anchor="driving", divider="gray")
     slot_for_verdict = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        drives = _of_one_checkpoint(drives)
+        of_all, drives = drives, _of_one_checkpoint(drives)
         which = switch("Drives shown", ["All drives", "Completed laps"], key="which")
         section = _one_section(drives.track)
         slot_for_map = st.container(width="content")
-    steps = drives.steps_of_laps if which == "Completed laps" else drives.steps
+    laps_only = which == "Completed laps"
+    steps = drives.steps_of_laps if laps_only else drives.steps
+    if placed is not None and (laps_only or drives is not of_all):
+        placed = placed.of(drives.laps if laps_only else drives.episodes)
     if len(steps):
-        traces = None if drives.track is None else lay_along(steps, drives.episodes, drives.track)
-        findings = find_inefficiencies(steps, drives.episodes, drives.track, traces)
+        findings = find_inefficiencies(steps, drives.episodes, drives.track, placed and placed.traces)
         slot_for_verdict.markdown(plain(driving_verdict(findings, drives.episodes)))
-        _show_charts(drives, steps, traces, findings, section, slot_for_map)
+        _show_charts(drives, steps, placed, findings, section, slot_for_map)
         _show_findings(findings, section)
         untraced = int((~drives.episodes["traced"]).sum())
         more = (
@@ -164,19 +168,20 @@ def _fitting(key: str, options: list) -> None:
 def _show_charts(
     drives: Drives,
     steps: pd.DataFrame,
-    traces: Traces | None,
+    placed: Placed | None,
     findings: pd.DataFrame,
     section: str | None,
     slot_for_map,
 ) -> None:
     """Show the account beside the map, and below them what was lost along the track, speed and steering."""
     track = drives.track
-    profile = driving_profile(steps, track)
-    if traces is None:
+    profile = driving_profile(steps, track, placed and placed.steps)
+    traces = placed and placed.traces
+    if traces is None or traces.drives.empty:
         sheet = driving_profile_sheet(profile, None, track, section)
         st.vega_lite_chart(sheet.vega_lite(), key="driving", alt="Speed and steering")
         return
-    times = section_times(steps, drives.episodes, track, traces)
+    times = section_times(steps, drives.episodes, track, traces, laps_only=True)
     account, best = time_account(times), best_possible_lap(times)
     laps = traces.pick(traces.drives["complete"])
     comparisons = _comparisons(drives, traces, laps)
@@ -237,7 +242,7 @@ def _how_compared(account: TimeAccount) -> str:
     )
 
 
-def _comparisons(drives: Drives, traces: Traces, laps: Traces) -> list[str]:
+def _comparisons(drives: Drives, traces: KeptTraces, laps: Traces) -> list[str]:
     """What can be compared along the track."""
     found = []
     if len(laps.drives) >= LEAST_LAPS:
@@ -249,7 +254,7 @@ def _comparisons(drives: Drives, traces: Traces, laps: Traces) -> list[str]:
     return found
 
 
-def _iterations(drives: Drives, traces: Traces) -> pd.Series:
+def _iterations(drives: Drives, traces: KeptTraces) -> pd.Series:
     """Rows of the traces of each iteration of training, by its number."""
     iteration = drives.episodes.set_index("unique_episode")["iteration"]
     of_drive = iteration.reindex(traces.drives["unique_episode"]).reset_index(drop=True)
@@ -258,7 +263,7 @@ def _iterations(drives: Drives, traces: Traces) -> pd.Series:
 
 
 def _show_delta(
-    drives: Drives, traces: Traces, laps: Traces, comparisons: list[str], section: str | None
+    drives: Drives, traces: KeptTraces, laps: Traces, comparisons: list[str], section: str | None
 ) -> None:
     """Show how much time one lap, or group of drives, loses on another along the track."""
     _fitting("compare", comparisons)

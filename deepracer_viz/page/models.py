@@ -5,13 +5,15 @@ import logging
 import os
 import re
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import streamlit as st
 
 from deepracer_viz import LogError, Track, TrainingRun, load_run, load_track
+from deepracer_viz.analysis.placing import Placed, place
 from deepracer_viz.logs.sources import Progress, find_models
 from deepracer_viz.page.text import plain
 
@@ -52,7 +54,7 @@ class Slot:
     run: TrainingRun | None = None
     error: str = ""
     notes: list[str] = field(default_factory=list)  # on route files beside it that could not be read
-    size: int = 0  # bytes of the step tables, which outweigh all else
+    size: int = 0  # bytes of the step tables and what was derived of them, which outweigh all else
 
     def fill(self, name: str, model: Model, on_progress: Progress | None = None) -> None:
         """Read the model, unless that was done; leaves its run, or the error."""
@@ -62,8 +64,7 @@ class Slot:
             try:
                 routes = self._routes(model)
                 self.run = load_run(model.source, name=name, track=routes, on_progress=on_progress)
-                tables = (self.run.steps, self.run.evaluation_steps)
-                self.size = sum(int(table.memory_usage().sum()) for table in tables)
+                self.size = _bytes_of(self.run)
             except LogError as error:
                 self.error = str(error)
             except Exception:
@@ -162,4 +163,69 @@ def read_model(name: str, model: Model) -> TrainingRun:
     if slot.run is None:
         st.error(plain(slot.error), icon=":material/error:")
         st.stop()
+    for evaluations in (False, True):
+        placed_of(slot.run, evaluations)
+    slot.size = _bytes_of(slot.run)
     return slot.run
+
+
+@dataclass
+class _PlacedSlot:
+    """Holds what was derived of one job's drives; whoever asks for it meanwhile waits instead of deriving it again."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    done: bool = False
+    placed: Placed | None = None
+
+
+_placed: WeakKeyDictionary[TrainingRun, dict[bool, _PlacedSlot]] = WeakKeyDictionary()
+_placed_lock = threading.Lock()
+
+
+def placed_of(run: TrainingRun, evaluations: bool = False) -> Placed | None:
+    """What the analyses need again and again of all drives of a run, derived once for as long as the run is held.
+
+    Parameters
+    ----------
+    run : TrainingRun
+    evaluations : bool
+        Of its separate evaluations instead of the training.
+
+    Returns
+    -------
+    Placed or None
+        None where the track is not known.
+    """
+    with _placed_lock:
+        slot = _placed.setdefault(run, defaultdict(_PlacedSlot))[evaluations]
+    with slot.lock:
+        if not slot.done:
+            drives = run.drives(evaluations)
+            if drives.track is not None and len(drives.steps):
+                slot.placed = place(drives.steps, drives.episodes, drives.track)
+            slot.done = True
+    return slot.placed
+
+
+def _bytes_of(run: TrainingRun) -> int:
+    """Bytes of the step tables of a run, and of what was derived of them so far."""
+    tables = (run.steps, run.evaluation_steps)
+    derived = [slot.placed.nbytes for slot in _placed.get(run, {}).values() if slot.placed is not None]
+    return sum(int(table.memory_usage().sum()) for table in tables) + sum(derived)
+
+
+def on_route(run: TrainingRun, model: Model, file) -> TrainingRun:
+    """The same run on the track of a route file that a visitor dropped, as long as it fits.
+
+    Raises
+    ------
+    LogError
+        If the file is no route.
+    """
+    return _on_route(run, file, model.stamp, file.file_id)
+
+
+@st.cache_resource(max_entries=2, scope="session", show_spinner=False)
+def _on_route(_run: TrainingRun, _file, stamp: tuple, file_id: str) -> TrainingRun:
+    """Known by model and file, as the run is long."""
+    return _run.on_routes([load_track(_file)])

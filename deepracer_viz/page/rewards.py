@@ -6,6 +6,7 @@ import streamlit as st
 
 from deepracer_viz import Drives
 from deepracer_viz.analysis.actions import ActionUse, action_use, choose_steps, flat_out, presets
+from deepracer_viz.analysis.placing import Placed
 from deepracer_viz.analysis.rewards import RewardMap, reward_map
 from deepracer_viz.analysis.words import counted
 from deepracer_viz.charts.rewards import action_use_sheet, reward_map_sheet
@@ -18,19 +19,21 @@ _FLAT_OUT = "Flat out"
 _PRESETS = [_ALL_ACTIONS, _FLAT_OUT, "Highest speed", "Straight ahead", "Widest steering"]
 
 
-def show(drives: Drives, action_space: ActionSpace | None = None) -> None:
+def show(drives: Drives, placed: Placed | None, action_space: ActionSpace | None = None) -> None:
     """Show the section.
 
     Parameters
     ----------
     drives : Drives
         The chosen drives.
+    placed : Placed or None
+        What is known of them; None where the track is not known.
     action_space : ActionSpace, optional
         The actions that the model may choose from: it tells which ones are never used.
     """
     st.header("Which turn should I work on next?", anchor="rewards", divider="gray")
     if len(drives.steps):
-        _show_rewards(drives, action_space)
+        _show_rewards(drives, action_space, placed)
     else:
         st.markdown(
             "No steps were traced for these drives, so rewards on the track cannot be shown. The simulation log or "
@@ -57,14 +60,17 @@ def show(drives: Drives, action_space: ActionSpace | None = None) -> None:
         )
 
 
-def _show_rewards(drives: Drives, action_space: ActionSpace | None) -> None:
+def _show_rewards(drives: Drives, action_space: ActionSpace | None, placed: Placed | None) -> None:
     """Show verdict, choices, map, ranking and use of the actions."""
     slot_for_verdict = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         which = switch("Drives counted", ["All drives", "Completed laps"], key="reward_drives")
-        steps = drives.steps_of_laps if which == "Completed laps" else drives.steps
+        steps = drives.steps
+        if which == "Completed laps":
+            steps, placed = drives.steps_of_laps, placed and placed.of(drives.laps)
+        known = placed and placed.steps
         actions = action_space.actions if action_space else None
-        use = action_use(steps, actions)
+        use = action_use(steps, actions, known)
         preset = st.pills(
             "Actions mapped",
             _PRESETS,
@@ -79,9 +85,10 @@ def _show_rewards(drives: Drives, action_space: ActionSpace | None) -> None:
             "Faint where rarely driven", key="faint", bind="query-params", help="Squares with few steps fade."
         )
         ends = st.toggle("Where drives ended early", value=True, key="ends", bind="query-params")
-    of_preset = presets(drives.steps, actions).get(preset.lower(), {})
-    shown = choose_steps(choose_steps(steps, **of_preset), **chosen)
-    answer = reward_map(steps, drives.track, episodes=drives.episodes, shown=shown)
+    of_preset = presets(drives.steps, actions).get(preset.lower(), {}) if preset != _ALL_ACTIONS else {}
+    narrowed = of_preset or chosen
+    shown = choose_steps(choose_steps(steps, **of_preset), **chosen) if narrowed else None
+    answer = reward_map(steps, drives.track, episodes=drives.episodes, shown=shown, placed=known)
     slot_for_verdict.markdown(plain(answer.verdict))
     if not answer.steps:
         return

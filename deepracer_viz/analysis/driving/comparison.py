@@ -6,10 +6,12 @@ All of it is repeated for resampled drives, so that every figure has an interval
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from deepracer_viz.analysis.driving.kept import KeptTraces
 from deepracer_viz.analysis.driving.possible import limits, possible_speed
 from deepracer_viz.analysis.driving.traces import Traces, lay_along
 from deepracer_viz.track import Track
@@ -105,23 +107,23 @@ class Comparison:
         )
         return np.fmax(lost, usual - fast)
 
-    @property
+    @cached_property
     def possible(self) -> np.ndarray:
         """Shape (P,): seconds that the model could take in each cell."""
         return self.usual[0] - self.lost[0]
 
-    @property
+    @cached_property
     def corners(self) -> list[str]:
         """Names of the corners, in driving order."""
         sections = self.track.sections
         return sections.loc[sections["kind"] == "corner", "section"].tolist()
 
-    @property
+    @cached_property
     def corner(self) -> np.ndarray:
         """Shape (P,): whether the cell lies in a corner."""
         return np.isin(self.traces.section, self.corners)
 
-    @property
+    @cached_property
     def middle(self) -> np.ndarray:
         """Shape (P,): m along the centre-line of the middle of each cell."""
         return (self.traces.place[1:] + self.traces.place[:-1]) / 2
@@ -187,7 +189,10 @@ class Comparison:
 
 
 def compare(
-    steps: pd.DataFrame, episodes: pd.DataFrame, track: Track, traces: Traces | None = None
+    steps: pd.DataFrame,
+    episodes: pd.DataFrame,
+    track: Track,
+    traces: Traces | KeptTraces | None = None,
 ) -> Comparison | None:
     """Compare all laps, or all drives where laps are few.
 
@@ -256,9 +261,7 @@ def _fast(seconds: np.ndarray) -> np.ndarray:
 def _with_losses(drives: Comparison) -> Comparison:
     """Add what is usual and what is lost, for the drives and for resamples of them."""
     count, closed = len(drives.seconds), drives.track.closed
-    random = np.random.default_rng(0)
-    weights = np.ones((RESAMPLES + 1, count), dtype=np.float32)
-    weights[1:] = random.multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    weights = resampled(np.random.default_rng(0), count, RESAMPLES)
     flying = np.isfinite(drives.seconds)
     total = weights @ flying.astype(np.float32)
     known = (total > 0).all(axis=0)
@@ -366,6 +369,24 @@ def _gaussian(values: np.ndarray, width: float, closed: bool) -> np.ndarray:
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
     padded = np.pad(values, ((0, 0), (reach, reach)), mode="wrap" if closed else "edge")
     return sum(share * padded[:, n : n + values.shape[1]] for n, share in enumerate(kernel / kernel.sum()))
+
+
+def resampled(random: np.random.Generator, count: int, samples: int) -> np.ndarray:
+    """How often each of so many drives is in each bootstrap sample; sample 0 is the drives themselves.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (samples + 1, count), float32.
+    """
+    drawn = random.integers(count, size=(samples, count), dtype=np.int32) if count else np.zeros((samples, 0))
+    drawn = drawn + np.arange(samples)[:, None] * count
+    weights = np.ones((samples + 1, count), dtype=np.float32)
+    # Counting what is drawn takes a sixth of the time of drawing the counts.
+    weights[1:] = np.bincount(drawn.ravel().astype(np.intp), minlength=samples * count).reshape(
+        samples, count
+    )
+    return weights
 
 
 def runs(mask: np.ndarray) -> list[np.ndarray]:

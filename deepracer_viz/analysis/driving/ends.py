@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepracer_viz.analysis.driving.comparison import RESAMPLES, Comparison
+from deepracer_viz.analysis.driving.comparison import RESAMPLES, Comparison, resampled
 from deepracer_viz.analysis.driving.stretch import WHERE, Claim, Price, Stretch
 
 NO_FAILURE = ("", "lap_complete", "in_progress", "unknown", "prepare", "pause", "park")
@@ -101,25 +101,15 @@ def endings(comparison: Comparison) -> Iterator[Ending]:
     count, cells = len(drives), len(place) - 1
     end_at = ends % place[-1] if track.closed else np.clip(ends, 0, place[-1] - 1e-9)
     end_cell = np.clip(np.searchsorted(place, end_at, "right") - 1, 0, cells - 1)
-    ended = np.zeros((count, cells), dtype=np.float32)
-    ended[np.flatnonzero(failed), end_cell[failed]] = 1
-    if track.closed:
-        rounds = (np.floor((at[:, None] - place[:-1]) / place[-1]) for at in (ends, begins))
-        came = np.subtract(*rounds).astype(np.float32)
-    else:
-        came = ((begins[:, None] < place[:-1]) & (place[:-1] <= ends[:, None])).astype(np.float32)
-    first = np.searchsorted(place, begins % place[-1] if track.closed else begins, "right") - 1
-    came[np.arange(count), np.clip(first, 0, cells - 1)] += 1
-
-    weights = np.ones((RESAMPLES + 1, count), dtype=np.float32)
-    weights[1:] = np.random.default_rng(1).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    weights = resampled(np.random.default_rng(1), count, RESAMPLES)
     laps = weights @ drives["complete"].to_numpy(np.float32)
-    lost = weights @ ended
-    survive = 1 - np.minimum(lost / np.maximum(weights @ came, 1), 1)
+    lost = _by_cell(weights[:, failed], end_cell[failed], cells)
+    came = _comings(weights, begins, ends, place, track.closed)
+    survive = 1 - np.minimum(lost / np.maximum(came, 1), 1)
     length = comparison.length
     reach = max(1, round(WITHIN / float(np.median(length))))
     free = np.ones(cells, dtype=bool)
-    passes, ended_here = came.sum(axis=0), ended.sum(axis=0)
+    passes, ended_here = came[0], lost[0]
     for _ in range(MOST_PLACES):
         windows = np.arange(cells)[:, None] + np.arange(reach)
         windows = windows % cells if track.closed else windows[windows[:, -1] < cells]
@@ -141,7 +131,7 @@ def endings(comparison: Comparison) -> Iterator[Ending]:
         among = window[np.argmax(span) : len(span) - np.argmax(span[::-1])]
         completion = survive.prod(axis=1)
         others = np.where(inside, 1, survive).prod(axis=1)
-        here_ended = ended[:, window].sum(axis=1)
+        here_ended = failed & np.isin(end_cell, window)
         with np.errstate(invalid="ignore", divide="ignore"):
             seconds = np.where(
                 laps > 0, weights @ (here_ended * np.nan_to_num(drives["driven_time"])) / laps, np.nan
@@ -156,3 +146,35 @@ def endings(comparison: Comparison) -> Iterator[Ending]:
             gain=others - completion,
             seconds=seconds,
         )
+
+
+def _by_cell(weights: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
+    """Sum of the weights of the drives that belong to each cell: shape (S, cells)."""
+    sums = np.zeros((len(weights), cells), dtype=np.float32)
+    order = np.argsort(cell, kind="stable")
+    cell = cell[order]
+    first = np.flatnonzero(np.diff(cell, prepend=-1))
+    if len(first):
+        sums[:, cell[first]] = np.add.reduceat(weights[:, order], first, axis=1)
+    return sums
+
+
+def _comings(
+    weights: np.ndarray, begins: np.ndarray, ends: np.ndarray, place: np.ndarray, closed: bool
+) -> np.ndarray:
+    """How often the drives come to each cell, the one that they begin in included: shape (S, P).
+
+    A drive comes to the places from where it begins on, up to where it ends, and to all of them again in every
+    further round. So two sums along the track tell it.
+    """
+    cells, rounds = len(place) - 1, np.zeros(len(begins))
+    if closed:
+        rounds = np.floor(ends / place[-1]) - np.floor(begins / place[-1])
+        begins, ends = begins % place[-1], ends % place[-1]
+    first = np.clip(np.searchsorted(place, begins, "right") - 1, 0, cells - 1)
+    # From these places on in this round; cell P stands for none.
+    started = np.searchsorted(place[:-1], begins, "right")
+    ended = np.searchsorted(place[:-1], ends, "right")
+    along = _by_cell(weights, started, cells + 1) - _by_cell(weights, ended, cells + 1)
+    whole_rounds = (weights @ rounds.astype(np.float32))[:, None]
+    return whole_rounds + np.cumsum(along, axis=1)[:, :-1] + _by_cell(weights, first, cells)

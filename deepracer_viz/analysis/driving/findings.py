@@ -14,6 +14,7 @@ from deepracer_viz.analysis.driving.corners import (
     under_steering,
 )
 from deepracer_viz.analysis.driving.ends import episode_ends_here
+from deepracer_viz.analysis.driving.kept import KeptTraces
 from deepracer_viz.analysis.driving.straights import brakes_too_early, slow_exit, slow_on_a_straight, weaving
 from deepracer_viz.analysis.driving.stretch import Claim, Stretch
 from deepracer_viz.analysis.driving.traces import Traces
@@ -58,7 +59,10 @@ DETECTORS: tuple[Callable[[Comparison, list[Stretch]], Iterator[Claim]], ...] = 
 
 
 def find_inefficiencies(
-    steps: pd.DataFrame, episodes: pd.DataFrame, track: Track | None = None, traces: Traces | None = None
+    steps: pd.DataFrame,
+    episodes: pd.DataFrame,
+    track: Track | None = None,
+    traces: Traces | KeptTraces | None = None,
 ) -> pd.DataFrame:
     """Where and how the car loses time, costliest first.
 
@@ -75,7 +79,7 @@ def find_inefficiencies(
         Their episodes; unique_episode, complete, traced, driven_time and end_status are used.
     track : Track, optional
         Geometry; rebuilt from the steps where none is given.
-    traces : Traces, optional
+    traces : Traces or KeptTraces, optional
         The drives laid along that track, where they are at hand (see `deepracer_viz.analysis.driving.traces`).
 
     Returns

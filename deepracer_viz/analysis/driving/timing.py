@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from deepracer_viz.analysis.driving.comparison import resampled
+from deepracer_viz.analysis.driving.kept import KeptTraces
 from deepracer_viz.analysis.driving.traces import Traces, borders, driven_rows, lay_along, unroll
 from deepracer_viz.track import Track, rebuild_track
 
@@ -73,7 +75,11 @@ def _parts(n: int) -> tuple[slice, slice]:
 
 
 def section_times(
-    steps: pd.DataFrame, episodes: pd.DataFrame, track: Track | None = None, traces: Traces | None = None
+    steps: pd.DataFrame,
+    episodes: pd.DataFrame,
+    track: Track | None = None,
+    traces: Traces | KeptTraces | None = None,
+    laps_only: bool = False,
 ) -> pd.DataFrame:
     """Seconds that each drive spent in each section of the track.
 
@@ -88,8 +94,10 @@ def section_times(
         Their episodes; unique_episode, complete, traced, driven_time and end_status are used.
     track : Track, optional
         Geometry; rebuilt from the steps where none is given.
-    traces : Traces, optional
+    traces : Traces or KeptTraces, optional
         The same drives laid along the same track, where the caller has them: saves laying them again.
+    laps_only : bool
+        Rows of complete laps alone. Their times are in the traces already, so with these it takes next to nothing.
 
     Returns
     -------
@@ -109,27 +117,27 @@ def section_times(
         Empty where no section was passed whole or the track cannot be rebuilt.
     """
     track = rebuild_track(steps) if track is None else track
-    runs = unroll(steps, episodes, track, whole_laps=True) if track is not None else None
-    if runs is None or runs.table.empty:
+    traces = lay_along(steps, episodes, track) if track is not None and traces is None else traces
+    if traces is None:
         return pd.DataFrame({name: [] for name in _SECTION_TIME_TYPES}).astype(_SECTION_TIME_TYPES)
     place, name = borders(track)
     begin, end = _stretches(name, track)
-    run, border, interpolate = runs.crossings(place)
-    at = np.full((len(runs.table), len(place)), np.nan)
-    at[run, border] = interpolate(runs.clock)
-    if track.closed:
-        at[:, -1] = at[:, 0]
+    if laps_only:
+        drives, at = _laps_at(place, steps, episodes, track, traces)
+        traces = traces.pick(traces.drives["unique_episode"].isin(drives["unique_episode"]).to_numpy())
+    else:
+        drives, at = _at(place, steps, episodes, track)
+        traces = traces.pick(np.arange(len(traces.drives)))
 
-    complete = runs.table["complete"].to_numpy()
+    complete = drives["complete"].to_numpy()
     time = at[:, end] - at[:, begin]
     whole = time > 0
-    time = np.where(whole, time, time + runs.table["time"].to_numpy()[:, None])
-    traces = lay_along(steps, episodes, track) if traces is None else traces
-    loss = _start_losses(traces, name[begin], runs.table["unique_episode"])
+    time = np.where(whole, time, time + drives["time"].to_numpy()[:, None])
+    loss = _start_losses(traces, name[begin], drives["unique_episode"])
     row, section = np.nonzero(np.isfinite(time))
     table = pd.DataFrame(
         {
-            "unique_episode": runs.table["unique_episode"].to_numpy()[row],
+            "unique_episode": drives["unique_episode"].to_numpy()[row],
             "section": name[begin][section],
             "time": time[row, section],
             "start_loss": loss[row, section],
@@ -138,6 +146,42 @@ def section_times(
         }
     )
     return table.astype(_SECTION_TIME_TYPES)
+
+
+def _at(
+    place: np.ndarray, steps: pd.DataFrame, episodes: pd.DataFrame, track: Track
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Drives, a complete lap in one piece, and when each crossed each place (s since it began, NaN: did not)."""
+    runs = unroll(steps, episodes, track, whole_laps=True)
+    run, border, interpolate = runs.crossings(place)
+    at = np.full((len(runs.table), len(place)), np.nan)
+    at[run, border] = interpolate(runs.clock)
+    if track.closed:
+        at[:, -1] = at[:, 0]
+    return runs.table, at
+
+
+def _laps_at(
+    place: np.ndarray,
+    steps: pd.DataFrame,
+    episodes: pd.DataFrame,
+    track: Track,
+    traces: Traces | KeptTraces,
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The complete laps of `_at`, taken from the traces where they are in one piece there too."""
+    laps = traces.pick(traces.drives["complete"].to_numpy())
+    # Borders of sections are among those of the cells.
+    at = laps.at[:, np.abs(laps.place[:, None] - place).argmin(axis=0)]
+    known = episodes["complete"] & episodes["traced"]
+    known &= ~episodes["unique_episode"].isin(laps.drives["unique_episode"])
+    others = steps[steps["unique_episode"].isin(episodes.loc[known, "unique_episode"])] if known.any() else ()
+    if not len(others):
+        return laps.drives, at
+    pieced, at_pieced = _at(place, others, episodes, track)
+    complete = pieced["complete"].to_numpy()
+    drives = pd.concat([laps.drives, pieced[complete]], ignore_index=True)
+    order = np.argsort(drives["unique_episode"].to_numpy(), kind="stable")
+    return drives.iloc[order].reset_index(drop=True), np.concatenate([at, at_pieced[complete]])[order]
 
 
 def _stretches(name: np.ndarray, track: Track) -> tuple[np.ndarray, np.ndarray]:
@@ -532,9 +576,7 @@ def time_delta(traces_a: Traces, traces_b: Traces, section: str | None = None, s
 
     means, drawn = [], []
     for values, counts in zip(seconds, counted, strict=True):
-        n = len(values)
-        weights = random.multinomial(n, np.full(n, 1 / n), RESAMPLES) if n else np.zeros((RESAMPLES, 0))
-        weights = np.concatenate([np.ones((1, n)), weights]).astype(np.float32)
+        weights = resampled(random, len(values), RESAMPLES)
         with np.errstate(invalid="ignore", divide="ignore"):
             answers = (weights @ np.where(counts, values, 0)) / (weights @ counts.astype(np.float32))
         means.append(answers[0].astype(float))

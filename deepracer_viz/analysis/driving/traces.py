@@ -4,7 +4,9 @@ Progress counts from the start of each drive, and steps come at moments, not at 
 along the centre-line, and what it did between two places is interpolated between the steps around them.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -137,15 +139,9 @@ def lay_along(steps: pd.DataFrame, episodes: pd.DataFrame, track: Track) -> Trac
             matrix[:, -1] = matrix[:, 0]
         return matrix
 
-    def in_cells(matrix: np.ndarray, total: np.ndarray) -> np.ndarray:
-        """What was added from border to border, where `total` is the sum of a whole drive."""
-        added = np.diff(matrix, axis=1)
-        added[begun] += np.where(complete, total, np.nan)[np.nonzero(begun)[0]]
-        return added
-
     at = at_borders(runs.clock, np.float64)
     begun = np.diff(at, axis=1) < 0
-    spent = in_cells(at, runs.table["time"].to_numpy())
+    spent = in_cells(at, begun, np.where(complete, runs.table["time"], np.nan))
     # The lap before a flying one ended one step earlier, and that step belongs to neither.
     second = runs.clock[np.minimum(runs.first + 1, runs.last)]
     until = np.where(runs.from_standstill, STANDING_START, second)[:, None]
@@ -166,7 +162,8 @@ def lay_along(steps: pd.DataFrame, episodes: pd.DataFrame, track: Track) -> Trac
         answers = {}
         for name, rate in rates.items():
             total = runs.sums(rate)
-            answers[name] = in_cells(at_borders(total, np.float32), total[runs.last])
+            whole = np.where(complete, total[runs.last], np.nan)
+            answers[name] = in_cells(at_borders(total, np.float32), begun, whole)
             if name != "metres":
                 answers[name] /= spent
     return Traces(
@@ -179,6 +176,28 @@ def lay_along(steps: pd.DataFrame, episodes: pd.DataFrame, track: Track) -> Trac
         closed=closed,
         **{name: values.astype(np.float32, copy=False) for name, values in answers.items()},
     )
+
+
+def in_cells(at_borders: np.ndarray, begun: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """What drives added from border to border.
+
+    Parameters
+    ----------
+    at_borders : numpy.ndarray
+        Shape (D, P + 1), the sum at each border.
+    begun : numpy.ndarray of bool
+        Shape (D, P): the cell in which a drive comes round to where it began.
+    whole : numpy.ndarray
+        Shape (D,), the sum of a complete lap, NaN for other drives.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (D, P).
+    """
+    added = np.diff(at_borders, axis=1)
+    added[begun] += whole[np.nonzero(begun)[0]]
+    return added
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,7 +326,7 @@ def unroll(steps: pd.DataFrame, episodes: pd.DataFrame, track: Track, whole_laps
     rolls = steps["steps"].to_numpy()[opening] > 2
 
     rows, metres, seconds, _ = driven_rows(steps)
-    index = index[_drives(steps)]
+    index = index[drives(steps)]
     along, offset = track.position(rows["x"], rows["y"], rows["closest_waypoint"])
     ground = np.cumsum(np.nan_to_num(metres))
     clock = rows["tstamp"].to_numpy() - began[index]
@@ -395,7 +414,7 @@ def driven_rows(steps: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, np.ndarr
     running : numpy.ndarray
         Seconds since the drive began.
     """
-    driven = _drives(steps)
+    driven = drives(steps)
     episode = steps["unique_episode"].to_numpy()
     follows = np.zeros(len(steps), dtype=bool)
     follows[1:] = driven[:-1] & (episode[1:] == episode[:-1])
@@ -409,10 +428,20 @@ def driven_rows(steps: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, np.ndarr
     return steps, metres, seconds, running
 
 
-def _drives(steps: pd.DataFrame) -> np.ndarray:
+def drives(steps: pd.DataFrame) -> np.ndarray:
     """Which rows are driven: the car is not held still, and its place on the track is known."""
     held = steps["episode_status"].isin(NOT_DRIVING).to_numpy()
     return ~held & (steps["closest_waypoint"].to_numpy() >= 0)
+
+
+def whole_episodes(steps: pd.DataFrame, most: int) -> Iterator[slice]:
+    """Cut a step table into parts of whole episodes, of so many rows at most where no episode is longer."""
+    first = np.flatnonzero(np.diff(steps["unique_episode"].to_numpy(), prepend=-1))
+    begin = 0
+    for end, after in pairwise([*first[1:], len(steps), np.inf] if len(first) else []):
+        if after - begin > most:
+            yield slice(int(begin), int(end))
+            begin = end
 
 
 def borders(track: Track, size: float = np.inf, most: int = MOST_CELLS) -> tuple[np.ndarray, np.ndarray]:
