@@ -62,6 +62,16 @@ WIDE_LINE = 0.1
 _BAND = (0.16, 0.5, 0.84)  # quantiles; half the width of the outer two is the SD where values are normal
 _FEW = 20  # added to totals, so that a share of a handful is no large share
 _LARGEST_PLANE = 4_000_000  # cells that are counted in one table; a few far away would make it too large
+_STEP_COLUMNS = [
+    "x",
+    "y",
+    "iteration",
+    "episode",
+    "unique_episode",
+    "progress",
+    "episode_status",
+    "closest_waypoint",
+]
 _END_COLUMNS = ["x", "y", "end_status", "iteration", "episode", "unique_episode", "progress", "section"]
 
 
@@ -210,7 +220,7 @@ def reward_map(
     else:
         facts = _facts_of_placed(steps, track, placed)
         broken = np.flatnonzero(placed.has(ENDS))
-    ends = _early_ends(steps.iloc[broken], episodes, track)
+    ends = _early_ends(steps[_STEP_COLUMNS].iloc[broken], episodes, track)
     sections = _ranked(_judged(_measured(facts, ends), len(ends)))
     if shown is None or shown is steps:
         rows = driven_rows(steps) if placed is None else placed.has(COUNTED)

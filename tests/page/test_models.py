@@ -1,8 +1,12 @@
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from deepracer_viz import load_run
+from deepracer_viz.analysis.placing import place
+from deepracer_viz.page import models as page_models
 from deepracer_viz.page.models import Shelf, logs_folder, models_dropped, models_in
 
 
@@ -93,3 +97,21 @@ def test_logs_folder(monkeypatch, argv, expected):
     monkeypatch.setenv("DEEPRACER_LOGS", "from environment")
     monkeypatch.setattr("sys.argv", ["streamlit_app.py", *argv])
     assert logs_folder() == expected
+
+
+def test_what_is_derived_of_a_run_is_derived_once_for_all_visitors(sample_logs, monkeypatch):
+    run = load_run(min(sample_logs.glob("*.tar.gz")))
+    calls = []
+    monkeypatch.setattr(page_models, "place", lambda *tables: calls.append(1) or place(*tables))
+    with ThreadPoolExecutor(4) as visitors:
+        answers = list(visitors.map(page_models.placed_of, [run] * 4))
+    assert len(calls) == 1 and len({id(answer) for answer in answers}) == 1
+    assert len(answers[0].steps.flags) == len(run.steps)
+    # Another track is another run, and is placed anew.
+    page_models.placed_of(run.on_routes([]))
+    assert len(calls) == 2
+
+
+def test_a_run_without_a_track_has_nothing_placed(real_logs):
+    run = load_run(next((real_logs / "drfc-one-worker").rglob("TrainingMetrics.json")))
+    assert page_models.placed_of(run) is None and page_models.placed_of(run, evaluations=True) is None
