@@ -462,7 +462,7 @@ def _verdict(ranking, laps, race, model, formats, best, last):
         said.append("No evaluation drive finished, so race lap times are taken from training as is usual.")
     if len(ranking) > 1:
         said.append(_beside_the_second(first, ranking.iloc[1]))
-    said.append(_in_other_races(formats, race))
+    said.append(in_other_races(formats, race))
     said += [_beside_aws(ranking, number, name) for number, name in ((best, "best"), (last, "last"))]
     if len(laps.time_sources) > 1:
         sources = ", ".join(f"{n:,} {source}" for source, n in laps.time_sources.items())
@@ -510,8 +510,21 @@ def _pace(one, other):
     return f"{abs(behind):.2f} s a lap {'slower' if behind > 0 else 'faster'}"
 
 
-def _in_other_races(formats, race):
-    """Say what the choice would be in the other kinds of races."""
+def in_other_races(formats: pd.DataFrame, race: RaceFormat) -> str:
+    """Say what the choice would be in the other kinds of races.
+
+    Parameters
+    ----------
+    formats : pandas.DataFrame
+        Answer of `choose_in_each_race`.
+    race : RaceFormat
+        The race chosen for.
+
+    Returns
+    -------
+    str
+        A sentence; "" where there is no other race.
+    """
     others = formats[formats["kind"] != race.kind]
     said = [
         f"checkpoint {row.checkpoint} {row.race} ({percent(row.win_chance)})" for row in others.itertuples()

@@ -11,6 +11,7 @@ from deepracer_viz.analysis.checkpoints import (
     choose_checkpoint,
     choose_in_each_race,
     describe_drives,
+    in_other_races,
 )
 from deepracer_viz.analysis.races import FORMATS, RaceFormat, RaceModel, predict_races
 from deepracer_viz.analysis.words import percent
@@ -258,6 +259,7 @@ def _show_reasons(choice: CheckpointChoice) -> None:
 
 def _show_other_races(formats: pd.DataFrame, race: RaceFormat) -> None:
     """Show what the choice would be in other races."""
+    st.markdown(plain(in_other_races(formats, race)))
     names = {kind: name for name, kind in RACES.items()}
     counts = {" N ": f" {race.attempts} ", " K ": f" {race.laps} "}
     rows = []
