@@ -28,6 +28,8 @@ _SHAPES = {"best odds": "circle", "AWS best": "triangle-up", "AWS last": "square
 _EXPECTED = ["rank", "checkpoint", "iteration", "win_chance", "finish_chance", "finish_low", "finish_high"]
 _EXPECTED += ["lap_time", "lap_time_low", "lap_time_high"]
 
+_LAPS = ["iteration", "time", "fast", "laps", "time_source", "checkpoint", "unique_episode"]
+
 _NAME_ROW = 16
 _NAMES = CANDIDATES * _NAME_ROW + 6
 """Height kept free at the top of the plot for the names of the candidates (px)."""
@@ -76,12 +78,11 @@ def fast_laps_sheet(
     """
     if not laps.laps:
         return _note()
-    columns = ["iteration", "time", "fast", "laps", "time_source", "checkpoint", "unique_episode"]
-    marks = laps.marks[columns] if all_laps else laps.marks.loc[laps.marks["fast"], columns]
-    marks = marks.astype({"time": "float32"})
+    marks = _take(laps.marks, slice(None) if all_laps else laps.marks["fast"].to_numpy(), _LAPS)
+    marks["time"] = marks["time"].astype("float32")
     most = int(marks["laps"].max())
     candidates = _candidates(ranking)
-    iterations = np.concatenate([marks["iteration"].to_numpy(), candidates["iteration"].to_numpy()])
+    iterations = np.concatenate([marks["iteration"], candidates["iteration"]])
     first, last = int(iterations.min()), int(iterations.max())
     few = last - first < 10
     driver = laps.first_checkpoint
@@ -89,7 +90,7 @@ def fast_laps_sheet(
     return Sheet(
         _laps(height, few, most > 1, None if driver is None else driver == 0),
         {
-            "laps": marks,
+            "laps": pd.DataFrame(marks),
             "lines": _lines(laps.iterations[laps.iterations["fast_only"] != all_laps]),
             "named": _with_places(candidates, "iteration", first, last),
         },
@@ -222,26 +223,30 @@ def rank_checkpoints_sheet(
     -------
     Sheet
     """
-    known = ranking.loc[ranking["lap_time"].notna().to_numpy(), [*_EXPECTED, "on_frontier"]]
-    if known.empty:
+    known = np.flatnonzero(ranking["lap_time"].notna().to_numpy())
+    if not len(known):
         return _note()
-    marked = _marked(known, best, last)
-    of_marked = np.flatnonzero(np.isin(known["checkpoint"].to_numpy(), marked["checkpoint"].to_numpy()))
-    rows = np.union1d(np.arange(min(len(known), MAX_CHECKPOINTS)), of_marked)
-    shown = known.take(rows) if len(rows) < len(known) else known
+    marked = _marked(ranking, known, best, last)
+    rows = np.union1d(known[:MAX_CHECKPOINTS], [row for row, _ in marked])
+    shown = pd.DataFrame(_take(ranking, rows, [*_EXPECTED, "on_frontier"]))
     cut = f", the best {MAX_CHECKPOINTS:,} shown" if len(shown) < len(known) else ""
     odds = "; training odds" if training_odds else ""
     intervals = shown.head(MAX_INTERVALS)
     low, high, time = intervals["lap_time_low"].min(), intervals["lap_time_high"].max(), shown["lap_time"]
     margin = 0.03 * (high - low) + 0.01
     fastest, slowest = float(min(low, time.min()) - margin), float(max(high, time.max()) + margin)
+    named = _take(ranking, [row for row, _ in marked], _EXPECTED)
+    named["mark"] = [mark for _, mark in marked]
+    named["name"] = [
+        f"checkpoint {number}: {mark}" for number, (_, mark) in zip(named["checkpoint"], marked, strict=True)
+    ]
     return Sheet(
         _ranking(height),
         {
             "checkpoints": shown,
             "intervals": intervals,
             "frontier": shown.loc[shown["on_frontier"].to_numpy(), ["lap_time", "finish_chance"]],
-            "named": _with_places(marked, "lap_time", fastest, slowest),
+            "named": _with_places(named, "lap_time", fastest, slowest),
         },
         {
             "first": fastest,
@@ -325,46 +330,47 @@ def _ranking(height: int) -> Drawing:
     )
 
 
-def _candidates(ranking: pd.DataFrame) -> pd.DataFrame:
+def _take(frame: pd.DataFrame, rows, names: list[str]) -> dict[str, object]:
+    """Some rows of some columns; a frame in between costs more than all else here."""
+    return {name: frame[name].array[rows] for name in names}
+
+
+def _candidates(ranking: pd.DataFrame) -> dict[str, object]:
     """Those of the first three of the ranking that have laps, with their names."""
-    chosen = ranking[[*_EXPECTED, "laps", "fastest"]].head(CANDIDATES)
-    chosen = chosen[((chosen["iteration"] >= 0) & (chosen["laps"] > 0)).to_numpy()]
-    places = {1: "best", 2: "second", 3: "third"}
-    return chosen.assign(
-        name=[
-            f"checkpoint {checkpoint} ({places[rank]})"
-            for checkpoint, rank in zip(chosen["checkpoint"], chosen["rank"], strict=True)
-        ]
-    )
+    first = ranking.head(CANDIDATES)
+    placed = np.flatnonzero((first["iteration"].to_numpy() >= 0) & (first["laps"].to_numpy() > 0))
+    chosen = _take(first, placed, [*_EXPECTED, "fastest"])
+    places = [("best", "second", "third")[row] for row in placed]
+    chosen["name"] = [
+        f"checkpoint {number} ({place})" for number, place in zip(chosen["checkpoint"], places, strict=True)
+    ]
+    return chosen
 
 
-def _marked(known: pd.DataFrame, best: int | None, last: int | None) -> pd.DataFrame:
-    """The checkpoints with a name: one row for each that is known and marked."""
-    checkpoints = known["checkpoint"].to_numpy()
-    of_mark = {"best odds": [0]} | {
-        mark: np.flatnonzero(checkpoints == number).tolist()
+def _marked(ranking: pd.DataFrame, known: np.ndarray, best, last) -> list[tuple[int, str]]:
+    """Rows of the checkpoints with a mark, and that mark: the first of those known, and those that AWS marks."""
+    checkpoints = ranking["checkpoint"].to_numpy()[known]
+    return [(known[0], "best odds")] + [
+        (row, mark)
         for mark, number in (("AWS best", best), ("AWS last", last))
         if number is not None
-    }
-    rows = [(row, mark) for mark, rows in of_mark.items() for row in rows]
-    return known.take([row for row, _ in rows]).assign(
-        mark=[mark for _, mark in rows], name=[f"checkpoint {checkpoints[row]}: {mark}" for row, mark in rows]
-    )
+        for row in known[checkpoints == number]
+    ]
 
 
-def _with_places(named: pd.DataFrame, along: str, low: float, high: float) -> pd.DataFrame:
+def _with_places(named: dict[str, object], along: str, low: float, high: float) -> pd.DataFrame:
     """Give each name a row of text of its own, so that names cover neither each other nor a mark.
 
     They are written towards the side with room, and stand in the order in which no line from a name down to
     its marks runs through another's name.
     """
-    place = (named[along].to_numpy() - low) / max(high - low, 1e-9)
+    place = (np.asarray(named[along]) - low) / max(high - low, 1e-9)
     leftwards = np.full(len(place), True)
     if place.min(initial=1) < 0.45:
         leftwards = (place > 0.5) & (place.max() > 0.55)
     row = np.empty(len(place))
     row[np.argsort(np.where(leftwards, 2 - place, place), kind="stable")] = np.arange(len(place)) + 1
-    return named.assign(row=row, leftwards=leftwards)
+    return pd.DataFrame(named | {"row": row, "leftwards": leftwards})
 
 
 def _names(x: alt.X) -> tuple[alt.Chart, alt.Chart]:

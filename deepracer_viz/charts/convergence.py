@@ -126,7 +126,8 @@ def training_progress_sheet(
     tables |= {"evaluations": _evaluations(answer.evaluations)} if evaluated else {}
     tables |= {"badges": badges} if len(badges) else {}
     if there or evaluated:
-        tables["legend"] = _legend(there, evaluated)[["series", "entry"]]
+        entries = [series for series, _, _ in _legend(there, evaluated)]
+        tables["legend"] = pd.DataFrame({"series": entries, "entry": range(len(entries))})
     values |= {
         "badges": len(badges),
         "rows": int(badges["row"].max()) + 1 if len(badges) else 0,
@@ -152,9 +153,13 @@ def _progress(layout: _Layout, there: tuple[str, ...], evaluated: bool, marked: 
         .axis(orient="left", grid=False, tickCount=6, titleColor=ENTROPY, labelColor=ENTROPY, **room)
     )
     legend = _legend(there, evaluated)
+    entries = [series for series, _, _ in legend]
     looks = [
-        channel("series:N").scale(domain=list(legend["series"]), range=list(legend[look])).legend(None)
-        for channel, look in ((alt.Color, "colour"), (alt.StrokeDash, "dash"))
+        channel("series:N").scale(domain=entries, range=look).legend(None)
+        for channel, look in (
+            (alt.Color, [colour for _, colour, _ in legend]),
+            (alt.StrokeDash, [dash for _, _, dash in legend]),
+        )
     ]
     left, right = "entropy" in there, any(key != "entropy" for key in there)
     return drawing(
@@ -468,10 +473,9 @@ def _division(entries: int) -> list[alt.VariableParameter]:
     return [alt.VariableParameter(name=name, expr=expression) for name, expression in expressions.items()]
 
 
-def _legend(there: tuple[str, ...], evaluated: bool) -> pd.DataFrame:
-    """One row per entry of the legend: series, colour and dash."""
-    entries = [SERIES[key] for key in there] + [(_EVALUATION, FAST, [1, 0])] * evaluated
-    return pd.DataFrame(entries, columns=["series", "colour", "dash"]).assign(entry=range(len(entries)))
+def _legend(there: tuple[str, ...], evaluated: bool) -> list[tuple[str, str, list[int]]]:
+    """Entries of the legend: series, colour and dash."""
+    return [SERIES[key] for key in there] + [(_EVALUATION, FAST, [1, 0])] * evaluated
 
 
 def _legend_marks(looks) -> list[alt.Chart]:
@@ -652,12 +656,12 @@ def _badges(answer: TrainingProgress, there: tuple[str, ...]) -> pd.DataFrame:
         newest[row : row + 1] = [at]
         value = answer.iterations[f"{key}_smooth"].to_numpy()[np.searchsorted(iterations, at)]
         series, colour, _ = SERIES[key]
-        badges.append(
-            {"name": name, "words": f"{name}, iteration {at}", "number": len(badges) + 1}
-            | {"iteration": at, "value": float(100 * value if key == "completion" else value)}
-            | {"row": row, "series": series, "colour": colour}
-        )
-    return pd.DataFrame(badges)
+        value = float(100 * value if key == "completion" else value)
+        badges.append((name, f"{name}, iteration {at}", len(badges) + 1, at, value, row, series, colour))
+    if not badges:
+        return pd.DataFrame()
+    columns = ("name", "words", "number", "iteration", "value", "row", "series", "colour")
+    return pd.DataFrame(dict(zip(columns, map(list, zip(*badges, strict=True)), strict=True)))
 
 
 def _markers(x: alt.X, percent: alt.Y) -> list:

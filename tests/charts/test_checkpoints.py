@@ -128,6 +128,15 @@ def test_checkpoints_without_laps_are_not_named_over_the_laps():
     assert set(points["checkpoint"]) == set(range(5))
 
 
+def test_a_candidate_of_unknown_iteration_keeps_its_place_to_itself():
+    choice = choose_checkpoint(run())
+    ranking = choice.ranking.copy()
+    ranking.loc[ranking.index[0], "iteration"] = -1
+    _, named = only(fast_laps_sheet(choice.laps, ranking), "text")
+    _, second, third = ranking["checkpoint"].head(3)
+    assert named["name"].tolist() == [f"checkpoint {second} (second)", f"checkpoint {third} (third)"]
+
+
 @pytest.mark.parametrize(
     ("c0", "said"),
     [(0, "driven by the checkpoint of the same number"), (7, "driven by checkpoint 7 + iteration")],
