@@ -86,6 +86,7 @@ class FollowedRun:
         self._files: dict[str, _Watched] = {}
         self._run: TrainingRun | None = None
         self._refusal = ""
+        self._is_stale = True
         self.bytes_read = 0
         self.version = 0
         self.came_in: float | None = None
@@ -121,7 +122,7 @@ class FollowedRun:
         alone = len(tops) == 1
         renamed = alone != (len(self._files) == 1)
         before, self._files = self._files, {}
-        new = before.keys() != {name for name, _, _ in tops} or not self.version
+        new = self._is_stale or before.keys() != {name for name, _, _ in tops}
         for top in tops:
             watched = before.get(top[0]) or _Watched()
             if renamed and watched.growing is None:
@@ -129,8 +130,11 @@ class FollowedRun:
             self._files[top[0]] = watched
             new |= self._look(watched, top, alone)
         if new:
+            # Should putting together fail, the next look tries again.
+            self._is_stale = True
             self._let_go()
             self._assemble()
+            self._is_stale = False
         return new
 
     def _look(self, watched: _Watched, top: TopFile, alone: bool) -> bool:

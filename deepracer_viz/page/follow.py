@@ -16,7 +16,7 @@ from deepracer_viz.page.models import Model, read_routes
 from deepracer_viz.page.text import duration, plain
 from deepracer_viz.page.widgets import switch
 
-INTERVALS = {"Off": 0, "Every 10 s": 10, "Every 30 s": 30, "Every 60 s": 60}
+INTERVALS = {"Off": 0, "10 s": 10, "30 s": 30, "60 s": 60}
 """What a visitor can choose, and the seconds between two looks."""
 
 QUIET_ITERATIONS = 3
