@@ -10,7 +10,17 @@ import streamlit as st
 
 from deepracer_viz import LogError
 from deepracer_viz.analysis.words import counted
-from deepracer_viz.page import checkpoints, convergence, driving, envelope, lap, league, report, rewards
+from deepracer_viz.page import (
+    checkpoints,
+    convergence,
+    driving,
+    envelope,
+    follow,
+    lap,
+    league,
+    report,
+    rewards,
+)
 from deepracer_viz.page.models import logs_folder, models_dropped, models_in, on_route, placed_of, read_model
 from deepracer_viz.page.text import duration, plain, seconds
 from deepracer_viz.page.widgets import switch
@@ -107,7 +117,12 @@ if view == LEAGUE:
     league.show(models, target, open_model)
     st.stop()
 
-run = read_model(model_name, models[model_name])
+with st.sidebar:
+    every = follow.choose(models[model_name])
+if every:
+    run, show_note = follow.read(model_name, models[model_name], every)
+else:
+    run = read_model(model_name, models[model_name])
 
 with st.sidebar:
     has_training, has_evaluations = len(run.episodes) > 0, len(run.evaluation_episodes) > 0
@@ -129,7 +144,7 @@ with st.sidebar:
                 "Iterations",
                 first,
                 last,
-                (first, last),
+                follow.range_of("iterations", first, last),
                 key="iterations",
                 bind="query-params",
                 on_change=checkpoints.forget_pick,
@@ -189,6 +204,8 @@ facts = {
 with st.container():
     st.title(plain(model_name), anchor=False)
     st.markdown(" · ".join(f"{label}: **{plain(value)}**" for label, value in facts.items() if value))
+    if every:
+        show_note()
     if models[model_name].is_sample:
         st.caption(
             "A sample model. Drop the logs of your own DeepRacer training in the sidebar to see them here."

@@ -3,7 +3,7 @@
 import io
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -19,6 +19,7 @@ from deepracer_viz.assembly import (
     settle_jobs,
     training_tables,
 )
+from deepracer_viz.episodes import empty_episodes
 from deepracer_viz.logs.contents import LOOKED_FOR, Contents, read_contents
 from deepracer_viz.logs.errors import LogError
 from deepracer_viz.logs.formats import UNIX_TIME_FROM
@@ -164,6 +165,10 @@ class TrainingRun:
         steps; one and the same unless the evaluations were driven on another track.
     track_note, evaluation_track_note : str
         Which of the two, and why, in one sentence.
+    jobs : pandas.DataFrame
+        One row per training job, more than one where :func:`deepracer_viz.chain_runs` joined clones: name,
+        first_iteration, last_iteration (both included), first_checkpoint (the number that the job's own log
+        gives the checkpoint which drove its first iteration). Empty without training drives.
     """
 
     name: str
@@ -179,6 +184,7 @@ class TrainingRun:
     track_note: str
     evaluation_track: Track | None
     evaluation_track_note: str
+    jobs: pd.DataFrame = field(default_factory=lambda: jobs_of("", empty_episodes(), None))
 
     @property
     def laps(self) -> pd.DataFrame:
@@ -319,6 +325,37 @@ def load_run(
     report = ReadReport()
     entries = entries_of(source)
     contents = read_contents(Members(entries, on_progress), report)
+    return assemble(contents, report, name or name_of(entries), track)
+
+
+def assemble(
+    contents: Contents,
+    report: ReadReport,
+    name: str,
+    track: "Track | str | os.PathLike | BinaryIO | list | None" = None,
+) -> TrainingRun:
+    """Put together what was read of one model.
+
+    Parameters
+    ----------
+    contents : Contents
+        Step tables are taken out of it.
+    report : ReadReport
+        Of the reading; receives what was mended.
+    name : str
+        What to call the model.
+    track : Track, path or binary file, or a list of these, optional
+        As in :func:`load_run`.
+
+    Returns
+    -------
+    TrainingRun
+
+    Raises
+    ------
+    LogError
+        As :func:`load_run` does.
+    """
     streams = put_together(streams_of(contents, report), contents.metrics, report)
     streams = settle_jobs(streams, contents.metrics)
     trainer = _trainer_of(contents)
@@ -363,7 +400,7 @@ def load_run(
         ended=ended,
     )
     return TrainingRun(
-        name=name or _name_of(entries),
+        name=name,
         steps=steps,
         episodes=episodes,
         policy_updates=trainer.policy_updates,
@@ -372,8 +409,33 @@ def load_run(
         evaluation_episodes=evaluation_episodes,
         metadata=metadata,
         report=report,
+        jobs=jobs_of(name, episodes, numbering.first_checkpoint),
         **tracks,
     )
+
+
+def jobs_of(name: str, episodes: pd.DataFrame, first_checkpoint: int | None) -> pd.DataFrame:
+    """List the one job of a run that is not joined from several.
+
+    Parameters
+    ----------
+    name : str
+    episodes : pandas.DataFrame
+        Its training episodes.
+    first_checkpoint : int or None
+        Number of the checkpoint that drove iteration 0; 0 where no file tells.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :attr:`TrainingRun.jobs`.
+    """
+    last = [int(episodes["iteration"].max())] if len(episodes) else []
+    table = {"first_iteration": [0] * len(last), "last_iteration": last}
+    table["first_checkpoint"] = [first_checkpoint or 0] * len(last)
+    return pd.DataFrame(table, dtype="int32").assign(name=pd.Series([name] * len(last), dtype="str"))[
+        ["name", *table]
+    ]
 
 
 def _steps_of(episodes: pd.DataFrame, steps: pd.DataFrame) -> pd.DataFrame:
@@ -393,7 +455,8 @@ def _first(values: list):
     return next((value for value in values if value is not None), None)
 
 
-def _name_of(entries: list) -> str:
+def name_of(entries: list) -> str:
+    """Name a model after the first of the files or folders that hold it."""
     entry = entries[0]
     name = entry[0].replace("\\", "/") if isinstance(entry, tuple) else os.path.abspath(entry)
     name = os.path.basename(name.rstrip("/"))

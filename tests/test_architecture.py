@@ -20,10 +20,12 @@ BELOW = {
     "episodes": {"logs"},
     "assembly": {"logs", "episodes"},
     "run": {"logs", "episodes", "assembly", "track"},
+    "chain": {"logs", "run", "track"},
+    "follow": {"logs", "run", "track"},
     "analysis": {"track"},
     "charts": {"analysis", "track"},
-    "page": {"analysis", "charts", "logs", "run", "track", ""},
-    "": {"logs", "run", "track"},
+    "page": {"analysis", "charts", "logs", "run", "track", "chain", "follow", ""},
+    "": {"logs", "run", "track", "chain", "follow"},
 }
 ERRORS = "deepracer_viz.logs.errors"
 

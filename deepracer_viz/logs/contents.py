@@ -3,8 +3,10 @@
 import codecs
 import io
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pandas as pd
 
@@ -23,8 +25,16 @@ from deepracer_viz.logs.metadata import (
     read_training_params,
 )
 from deepracer_viz.logs.report import FileReport, ReadReport
-from deepracer_viz.logs.sources import Member, MemberFile, Members
-from deepracer_viz.logs.steps import TOKEN, StepFile, read_step_csv, read_step_log
+from deepracer_viz.logs.sources import Member, MemberFile, Members, is_packed
+from deepracer_viz.logs.steps import (
+    BLOCK,
+    CSV_BLOCK,
+    TOKEN,
+    GrowingSteps,
+    StepFile,
+    read_step_csv,
+    read_step_log,
+)
 from deepracer_viz.logs.trainer import TrainerLog, is_trainer_log, read_trainer_log
 
 MAX_SMALL_FILE = 100 << 20
@@ -46,7 +56,10 @@ _ITERATION_FILE = re.compile(r"(\d{1,9})-iteration\.csv$")
 _JSON_OBJECT = re.compile(rb'\s*\{\s*["}]')
 _YAML_PARAMETERS = re.compile(rb"^[ \t]*[\"']?(?:WORLD_NAME|JOB_TYPE|RACE_TYPE)[\"']?\s*:", re.MULTILINE)
 _NUMPY_MAGIC = b"\x93NUMPY"
-_HEAD = 1 << 16  # bytes of a file that tell its kind
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+HEAD = 1 << 16
+"""Bytes of a file that tell its kind."""
 
 
 @dataclass
@@ -87,13 +100,39 @@ class Contents:
     parameters: list[LogFacts] = field(default_factory=list)
     routes: list[tuple[str, bytes]] = field(default_factory=list)
 
-    def drop_surplus(self) -> bool:
-        """Let go of the file read last where there are too many of its kind; True where that was so."""
-        for name, files in vars(self).items():
-            if name != "csvs" and len(files) > MAX_OF_A_KIND:
-                files.pop()
-                return True
-        return False
+    def take(self, other: "Contents") -> bool:
+        """Add what another file holds, unless there are too many of its kind; True where that was so."""
+        surplus = False
+        for name, files in vars(other).items():
+            here = getattr(self, name)
+            here += files
+            if name != "csvs" and len(here) > MAX_OF_A_KIND:
+                del here[MAX_OF_A_KIND:]
+                surplus = True
+        return surplus
+
+
+@dataclass
+class FileRead:
+    """One file of a source as it was read.
+
+    Attributes
+    ----------
+    entry : FileReport
+    contents : Contents
+        What it holds: one thing of one kind, or nothing.
+    warning : str
+        Why it could not be used, empty where it could.
+    """
+
+    entry: FileReport
+    contents: Contents = field(default_factory=Contents)
+    warning: str = ""
+
+    def copy(self) -> "FileRead":
+        """Return the same for putting together, which marks files and takes the steps out of logs."""
+        logs = [replace(log, steps=replace(log.steps)) for log in self.contents.logs]
+        return replace(self, entry=replace(self.entry), contents=replace(self.contents, logs=logs))
 
 
 def read_contents(members: Members, report: ReadReport) -> Contents:
@@ -111,19 +150,101 @@ def read_contents(members: Members, report: ReadReport) -> Contents:
     Contents
         What was recognised; a file that could not be read is in the report and stops nothing.
     """
+    contents = gather(map(read_member, members), report)
+    tell_problems(members, report)
+    return contents
+
+
+def read_member(member: Member) -> FileRead:
+    """Read one file of a source, whatever it holds."""
+    read = FileRead(FileReport(member.name, "not used"))
+    with _refusal_told(read):
+        read.entry.kind = _read_member(member, read.contents, read.entry)
+    read.entry.size = member.file.size
+    return read
+
+
+class GrowingFile:
+    """A log or a sim-trace CSV file that is still being written.
+
+    Parameters
+    ----------
+    name : str
+        Path inside the source.
+    kind : str
+        As :func:`growing_kind` tells.
+    """
+
+    def __init__(self, name: str, kind: str):
+        self.name, self.kind = name, kind
+        if kind == "log":
+            self.steps = GrowingSteps(read_step_log, BLOCK)
+        else:
+            self.steps = GrowingSteps(partial(read_step_csv, name=name), CSV_BLOCK)
+
+    def read(self) -> FileRead:
+        """Return what :func:`read_member` would, as far as the file was taken."""
+        read = FileRead(FileReport(self.name, "not used", size=self.steps.size))
+        take = _take_log if self.kind == "log" else _take_csv
+        with _refusal_told(read):
+            read.entry.kind = take(self.steps.file(), self.name, read.contents, read.entry)
+        return read
+
+
+def growing_kind(head: bytes) -> str | None:
+    """Tell whether a file can be read on when it has grown.
+
+    Parameters
+    ----------
+    head : bytes
+        Its first :data:`HEAD` bytes, fewer only where it has no more.
+
+    Returns
+    -------
+    str or None
+        What to call a :class:`GrowingFile` by; None for a file that must be taken whole.
+    """
+    if is_packed(head) or head.startswith(_UTF16):
+        return None
+    kind = _kind_of(head)
+    return kind if kind in ("log", "sim-trace CSV") else None
+
+
+@contextmanager
+def _refusal_told(read: FileRead) -> Iterator[None]:
+    try:
+        yield
+    except LogError as error:
+        read.entry.note = read.warning = str(error)
+
+
+def gather(files: Iterable[FileRead], report: ReadReport) -> Contents:
+    """Put together what the files of a source hold, and account for each.
+
+    Parameters
+    ----------
+    files : iterable of FileRead
+        In order.
+    report : ReadReport
+        Receives one entry per file, and their warnings.
+
+    Returns
+    -------
+    Contents
+    """
     contents = Contents()
-    for member in members:
-        entry = FileReport(member.name, "not used")
-        report.files.append(entry)
-        try:
-            entry.kind = _read_member(member, contents, entry)
-            if contents.drop_surplus():
-                entry.note = f"only the first {MAX_OF_A_KIND:,} files of a kind are used"
-                report.warn(f"There are very many files: {entry.note}.")
-        except LogError as error:
-            entry.note = str(error)
-            report.warn(str(error))
-        entry.size = member.file.size
+    for read in files:
+        report.files.append(read.entry)
+        if contents.take(read.contents):
+            read.entry.note = f"only the first {MAX_OF_A_KIND:,} files of a kind are used"
+            report.warn(f"There are very many files: {read.entry.note}.")
+        if read.warning:
+            report.warn(read.warning)
+    return contents
+
+
+def tell_problems(members: Members, report: ReadReport) -> None:
+    """Put into the report what went wrong while the members of a source were gone through."""
     entries = {entry.name: entry for entry in reversed(report.files)}
     for name, problem in members.problems:
         sentence = f"{name}: {problem}. What could be read before is shown."
@@ -134,7 +255,6 @@ def read_contents(members: Members, report: ReadReport) -> Contents:
             report.files.append(FileReport(name, "not readable", note=sentence))
         else:
             entry.note = sentence
-    return contents
 
 
 class _AsUtf8(io.RawIOBase):
@@ -152,32 +272,46 @@ class _AsUtf8(io.RawIOBase):
         return b""
 
 
-def _read_member(member: Member, contents: Contents, entry: FileReport) -> str:
-    """Read one member into ``contents``; return the name of its kind."""
-    file = member.file
-    if file.peek(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        file = MemberFile(_AsUtf8(file))
-    beginning = file.peek(_HEAD)
+def _kind_of(beginning: bytes) -> str:
+    """Kind of a file by its first :data:`HEAD` bytes."""
     head = beginning.removeprefix(codecs.BOM_UTF8)
     if not head.strip():
-        entry.note = "the file is empty"
         return "empty"
     if head.startswith(_NUMPY_MAGIC):
-        contents.routes.append((member.name, _whole(file, member.name, MAX_ROUTE)))
         return "route file"
     if TOKEN not in head:
         if b"\x00" in head[:4096]:
             return "not used"
         if _JSON_OBJECT.match(head):
-            return _read_json(_whole(file, member.name), member.name, contents, entry)
+            return "JSON"
         cells = {cell.strip(b' "\r') for cell in head.lstrip().partition(b"\n")[0].lower().split(b",")}
         if {b"episode", b"steps"} <= cells:
-            return _read_csv(file, member, contents, entry)
+            return "sim-trace CSV"
         # Parameter files are small; a log may print its parameters as well.
-        if len(beginning) < _HEAD and _YAML_PARAMETERS.search(head) and not is_trainer_log(head):
-            contents.parameters.append(read_training_params(_whole(file, member.name), member.name))
+        if len(beginning) < HEAD and _YAML_PARAMETERS.search(head) and not is_trainer_log(head):
             return "job parameters"
-    return _read_log(file, member, contents, entry)
+    return "log"
+
+
+def _read_member(member: Member, contents: Contents, entry: FileReport) -> str:
+    """Read one member into ``contents``; return the name of its kind."""
+    file, name = member.file, member.name
+    if file.peek(2) in _UTF16:
+        file = MemberFile(_AsUtf8(file))
+    kind = _kind_of(file.peek(HEAD))
+    if kind == "log":
+        return _take_log(read_step_log(file), name, contents, entry)
+    if kind == "sim-trace CSV":
+        return _take_csv(read_step_csv(file, name), name, contents, entry)
+    if kind == "JSON":
+        return _read_json(_whole(file, name), name, contents, entry)
+    if kind == "route file":
+        contents.routes.append((name, _whole(file, name, MAX_ROUTE)))
+    elif kind == "job parameters":
+        contents.parameters.append(read_training_params(_whole(file, name), name))
+    elif kind == "empty":
+        entry.note = "the file is empty"
+    return kind
 
 
 def _whole(file: MemberFile, name: str, limit: int | None = None) -> bytes:
@@ -188,11 +322,11 @@ def _whole(file: MemberFile, name: str, limit: int | None = None) -> bytes:
     return data
 
 
-def _read_csv(file: MemberFile, member: Member, contents: Contents, entry: FileReport) -> str:
-    table = read_step_csv(file, member.name)
+def _take_csv(table: StepFile, name: str, contents: Contents, entry: FileReport) -> str:
     entry.steps, entry.skipped = len(table.steps), table.skipped
-    number = _ITERATION_FILE.search(member.base)
-    contents.csvs.append(CsvFile(member.name, member.folder, int(number[1]) if number else None, table.steps))
+    folder, _, base = name.rpartition("/")
+    number = _ITERATION_FILE.search(base)
+    contents.csvs.append(CsvFile(name, folder, int(number[1]) if number else None, table.steps))
     return "sim-trace CSV"
 
 
@@ -220,8 +354,7 @@ def _read_json(data: bytes, name: str, contents: Contents, entry: FileReport) ->
     return f"{kind} JSON"
 
 
-def _read_log(file: MemberFile, member: Member, contents: Contents, entry: FileReport) -> str:
-    found = read_step_log(file)
+def _take_log(found: StepFile, name: str, contents: Contents, entry: FileReport) -> str:
     entry.steps, entry.skipped = len(found.steps), found.skipped
     is_trainer = is_trainer_log(found.text)
     lines = read_trainer_log(found.text)
@@ -234,5 +367,5 @@ def _read_log(file: MemberFile, member: Member, contents: Contents, entry: FileR
         kind = "log without steps"
     else:
         return "not used"
-    contents.logs.append(LogFile(member.name, found, lines, is_trainer))
+    contents.logs.append(LogFile(name, found, lines, is_trainer))
     return kind

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
 from deepracer_viz.logs.archives import Gunzip, tar_files
@@ -56,6 +56,7 @@ BAD_ARCHIVE = (
 
 # The others are rare, and unpack without a bound on what one call gives.
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_MAGIC = 512  # bytes of a file that tell whether it is an archive
 _PIECE = 1 << 16  # bytes asked for in one call
 _ARCHIVE = re.compile(r"(?i)\.(?:tar\.gz|tgz|tar|zip)$")
 _MODEL_FILE = re.compile(r"(?i)\.(?:tar\.gz|tgz|tar|zip|log|csv|log\.gz)$")
@@ -64,6 +65,9 @@ Source = str | os.PathLike | Iterable
 """A path, a pair (file name, binary file) as an upload gives it, or any number of these."""
 
 Progress = Callable[[int, int], None]
+
+TopFile = tuple[str, Callable[[], BinaryIO], int]
+"""A file as it lies in its folder: the name inside the source, what opens it, its size (bytes)."""
 
 
 class MemberFile(io.RawIOBase):
@@ -150,17 +154,6 @@ class Member:
     name: str
     file: MemberFile
 
-    @property
-    def folder(self) -> str:
-        """Path of the folder that holds the file, empty at the top."""
-        parent = str(PurePosixPath(self.name).parent)
-        return "" if parent == "." else parent
-
-    @property
-    def base(self) -> str:
-        """Name without folders."""
-        return PurePosixPath(self.name).name
-
 
 @dataclass
 class Members:
@@ -187,34 +180,48 @@ class Members:
 
     def __iter__(self) -> Iterator[Member]:
         """Yield each file; archives are opened and their files yielded instead."""
-        tops = list(_top_files(entries_of(self.source)))
+        tops = list(top_files(entries_of(self.source)))
         total = sum(size for _, _, size in tops)
         meter = _Meter(total, self.on_progress)
         budget = _Budget.of(total)
-        for name, opener, size in tops:
-            try:
-                raw = opener()
-            except OSError as error:
-                self._tell(name, f"cannot be opened ({error.strerror or error})")
-                meter.finish(size)
-                continue
-            try:
-                file = MemberFile(_CountingFile(raw, meter, size))
-                yield from self._unfold(name, file, budget, depth=0, alone=len(tops) == 1)
-                if file.problem and name not in self._told:
-                    self._tell(name, file.problem)
-            finally:
-                # A file that was handed in belongs to whoever opened it.
-                if not isinstance(opener, _Handed):
-                    raw.close()
+        for top in tops:
+            yield from self._inside(top, meter, budget, alone=len(tops) == 1)
+
+    def inside(self, top: TopFile, alone: bool) -> Iterator[Member]:
+        """Yield what one file of the source holds.
+
+        Parameters
+        ----------
+        top : TopFile
+        alone : bool
+            It is the only file of the source: paths inside it need no name in front.
+        """
+        size = top[2]
+        return self._inside(top, _Meter(size, self.on_progress), _Budget.of(size), alone)
+
+    def _inside(self, top: TopFile, meter: "_Meter", budget: "_Budget", alone: bool) -> Iterator[Member]:
+        name, opener, size = top
+        try:
+            raw = opener()
+        except OSError as error:
+            self._tell(name, f"cannot be opened ({error.strerror or error})")
             meter.finish(size)
+            return
+        try:
+            file = MemberFile(_CountingFile(raw, meter, size))
+            yield from self._unfold(name, file, budget, depth=0, alone=alone)
+            if file.problem and name not in self._told:
+                self._tell(name, file.problem)
+        finally:
+            # A file that was handed in belongs to whoever opened it.
+            if not isinstance(opener, _Handed):
+                raw.close()
+        meter.finish(size)
 
     def _unfold(
         self, name: str, file: MemberFile, budget: "_Budget", depth: int, alone: bool
     ) -> Iterator[Member]:
-        head = file.peek(512)
-        is_tar = head[257:262] == b"ustar"
-        is_gzip, is_zip = head[:2] == b"\x1f\x8b", head[:4] in (b"PK\x03\x04", b"PK\x05\x06")
+        is_tar, is_gzip, is_zip = _packed_as(file.peek(_MAGIC))
         if not (is_tar or is_gzip or is_zip):
             # What lies in an archive was counted there.
             if depth > 0 or self._may_go_on(name, budget):
@@ -414,8 +421,32 @@ def _clean_name(name: str) -> str:
     return "/".join(parts) or "unnamed"
 
 
-def _top_files(entries: list) -> Iterator[tuple[str, Callable[[], BinaryIO], int]]:
-    """Yield (name, opener, size) of each file that is named, folders walked in a fixed order."""
+def is_packed(head: bytes) -> bool:
+    """Tell by its beginning whether a file is an archive, or packed."""
+    return any(_packed_as(head[:_MAGIC]))
+
+
+def _packed_as(head: bytes) -> tuple[bool, bool, bool]:
+    """Whether a file that begins so is a tar, is packed by gzip, is a zip."""
+    is_zip = head[:4] in (b"PK\x03\x04", b"PK\x05\x06")
+    return head[257:262] == b"ustar", head[:2] == b"\x1f\x8b", is_zip
+
+
+def top_files(entries: list) -> Iterator[TopFile]:
+    """Yield each file that is named and each of the folders that are, these walked in a fixed order.
+
+    In a folder, hidden files and links are passed over.
+
+    Parameters
+    ----------
+    entries : list
+        As :func:`entries_of` gives them.
+
+    Raises
+    ------
+    LogError
+        There is no such file or folder.
+    """
     for entry in entries:
         if isinstance(entry, tuple):
             name, file = entry

@@ -7,12 +7,13 @@ not fit (another number of fields, glued lines, text that merely contains the to
 one and either read or counted.
 """
 
+import io
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import BinaryIO
 
@@ -119,7 +120,104 @@ def empty_steps() -> pd.DataFrame:
     return _Table().frame()
 
 
-def read_step_log(file: BinaryIO, block: int = BLOCK) -> StepFile:
+@dataclass
+class Place:
+    """Where reading stands between two blocks of a file: all that it needs to go on there later.
+
+    Attributes
+    ----------
+    rest : bytes
+        Beginning of the line in which the last block ended.
+    passing_over : bool
+        That line is overlong, and its end is still to come.
+    form, first_form : StepFormat or None
+        Vintage of the newest step lines, and of the first.
+    text_size : int
+        Bytes of text between step lines that were kept.
+    """
+
+    rest: bytes = b""
+    passing_over: bool = False
+    form: StepFormat | None = None
+    first_form: StepFormat | None = None
+    text_size: int = 0
+
+
+class GrowingSteps:
+    """The step rows of a file that is still being written.
+
+    Whole blocks are parsed once. What stands after the last of them is held and parsed again with what
+    follows, so that the answer is at any moment the one that reading the whole file gives, its last line cut
+    off or not; the work of going on is that of what is new and of one block at most.
+
+    Parameters
+    ----------
+    read : callable
+        :func:`read_step_log` or :func:`read_step_csv`.
+    block : int
+        Bytes of a block, those that the function reads at a time.
+    """
+
+    def __init__(self, read: Callable[..., StepFile], block: int):
+        self._read, self._block = read, block
+        self._parts: list[StepFile] = []
+        self._place = Place()
+        self._parsed = 0
+        self._open = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file taken so far; the next must follow on them."""
+        return self._parsed + len(self._open)
+
+    @property
+    def held(self) -> int:
+        """Bytes held because they are not a whole block yet."""
+        return len(self._open)
+
+    def add(self, data: bytes) -> None:
+        """Take the bytes of the file that follow.
+
+        Raises
+        ------
+        LogError
+            As the function that reads does.
+        """
+        self._open += data
+        whole = len(self._open) // self._block * self._block
+        if whole:
+            place = replace(self._place)
+            file = io.BytesIO(self._open[:whole])
+            self._parts.append(self._read(file, block=self._block, place=place, at_end=False))
+            self._place, self._open = place, self._open[whole:]
+            self._parsed += whole
+
+    def let_go(self) -> None:
+        """Free the bytes that are held; they count as not taken, and must be given again with those that follow."""
+        self._open = b""
+
+    def file(self) -> StepFile:
+        """Return what reading the whole file gives.
+
+        Raises
+        ------
+        LogError
+            As the function that reads does.
+        """
+        last = self._read(io.BytesIO(self._open), block=self._block, place=replace(self._place))
+        parts, skipped, marks = [*self._parts, last], Skipped(), []
+        texts = accumulate((len(part.text) for part in parts), initial=0)
+        rows = accumulate((len(part.steps) for part in parts), initial=0)
+        for part, text, row in zip(parts, texts, rows, strict=False):
+            skipped.update(part.skipped)
+            marks += [(text + offset, row + before) for offset, before in part.marks]
+        steps = pd.concat([part.steps for part in parts], ignore_index=True)
+        return StepFile(steps, last.format, b"".join(part.text for part in parts), marks, skipped)
+
+
+def read_step_log(
+    file: BinaryIO, block: int = BLOCK, place: Place | None = None, at_end: bool = True
+) -> StepFile:
     """Read the step lines of a log of any vintage, and keep its other lines.
 
     Parameters
@@ -128,19 +226,24 @@ def read_step_log(file: BinaryIO, block: int = BLOCK) -> StepFile:
         Opened for reading; read once, front to back.
     block : int
         Bytes to read at a time.
+    place : Place, optional
+        Where reading stopped before, to go on from there; it is moved on.
+    at_end : bool
+        False: more will follow, so the line that the file ends in the middle of waits in `place`.
 
     Returns
     -------
     StepFile
         All readable steps; a line that cannot be read never stops the rest.
     """
+    place = place or Place()
     skipped = Skipped()
     text = bytearray()
-    form = first_form = None
+    form, first_form = place.form, place.first_form
     with _Parser(skipped) as parser:
-        for chunk, whole in _whole_lines(file, block, skipped):
+        for chunk, whole in _whole_lines(file, block, skipped, place, at_end):
             lines, gaps = _cut_out(chunk)
-            ends = list(accumulate((len(gap) for _, gap in gaps), initial=len(text)))
+            ends = list(accumulate((len(gap) for _, gap in gaps), initial=place.text_size + len(text)))
             fitting = bisect_right(ends, TEXT_KEPT_WHOLE, lo=1) - 1
             gaps[fitting:] = _speaking_lines(gaps[fitting:])
             marks = []
@@ -152,11 +255,19 @@ def read_step_log(file: BinaryIO, block: int = BLOCK) -> StepFile:
                 form = _vintage(lines[:_SAMPLE]) or form
             first_form = first_form or form
             parser.add(lines, form, whole, marks)
+    place.form, place.first_form = form, first_form
+    place.text_size += len(text)
     name = first_form.name if first_form else ""
     return StepFile(parser.table.frame(), name, bytes(text), parser.marks, skipped)
 
 
-def read_step_csv(file: BinaryIO, name: str = "CSV file", block: int = CSV_BLOCK) -> StepFile:
+def read_step_csv(
+    file: BinaryIO,
+    name: str = "CSV file",
+    block: int = CSV_BLOCK,
+    place: Place | None = None,
+    at_end: bool = True,
+) -> StepFile:
     """Read a sim-trace CSV file by its header; where several files were joined, by each header in turn.
 
     Parameters
@@ -167,6 +278,8 @@ def read_step_csv(file: BinaryIO, name: str = "CSV file", block: int = CSV_BLOCK
         Used in the message of an error.
     block : int
         Bytes to read at a time.
+    place, at_end
+        As in :func:`read_step_log`.
 
     Returns
     -------
@@ -177,10 +290,11 @@ def read_step_csv(file: BinaryIO, name: str = "CSV file", block: int = CSV_BLOCK
     LogError
         The header lacks a column without which a step means nothing.
     """
+    place = place or Place()
     skipped = Skipped()
-    form = None
+    form = place.form
     with _Parser(skipped) as parser:
-        for chunk, whole in _whole_lines(file, block, skipped):
+        for chunk, whole in _whole_lines(file, block, skipped, place, at_end):
             for lines in _by_header(chunk):
                 if _CSV_HEADER.match(lines):
                     header, _, lines = lines.partition(b"\n")
@@ -197,6 +311,7 @@ def read_step_csv(file: BinaryIO, name: str = "CSV file", block: int = CSV_BLOCK
         raise LogError(
             f"{name} has no header line with the simulator's columns ({', '.join(list(STEP_COLUMNS)[:4])}, ...)."
         )
+    place.form = form
     return StepFile(parser.table.frame(), form.name, skipped=skipped)
 
 
@@ -214,13 +329,14 @@ def _by_header(chunk: bytes) -> Iterator[bytes]:
     yield chunk[begin:]
 
 
-def _whole_lines(file: BinaryIO, block: int, skipped: Skipped) -> Iterator[tuple[bytes, bool]]:
+def _whole_lines(
+    file: BinaryIO, block: int, skipped: Skipped, place: Place, at_end: bool
+) -> Iterator[tuple[bytes, bool]]:
     r"""Yield blocks that end where a line ends, and last the line that the file ends in the middle of (False).
 
     Lines end with \n there, however they did in the file.
     """
-    rest = b""
-    passing_over = False
+    rest, passing_over = place.rest, place.passing_over
     while chunk := file.read(block):
         if b"\r" in chunk:
             # A pair that two blocks part becomes a blank line, which says nothing.
@@ -239,7 +355,8 @@ def _whole_lines(file: BinaryIO, block: int, skipped: Skipped) -> Iterator[tuple
         if len(rest) > LONGEST_LINE:
             skipped.add(OVERLONG, rest[:200])
             rest, passing_over = b"", True
-    if rest:
+    place.rest, place.passing_over = rest, passing_over
+    if rest and at_end:
         yield rest, False
 
 

@@ -18,6 +18,7 @@ from deepracer_viz.logs.sources import Progress, find_models
 from deepracer_viz.page.text import plain
 
 _ARCHIVE = re.compile(r"(?i)\.(tar\.gz|tgz|tar|zip)$")
+_PACKED = re.compile(r"(?i)\.(gz|tgz|tar|zip)$")
 
 
 MODELS_KEPT = 250
@@ -37,6 +38,11 @@ class Model:
     is_sample: bool = False
 
     @property
+    def can_grow(self) -> bool:
+        """Whether a simulator may still be writing it: a folder, or a log that lies in one, as it is."""
+        return self.shared and not self.is_sample and not _PACKED.search(self.source)
+
+    @property
     def stamp(self) -> tuple:
         """What a model that was read is known by: changes when its files do, wherever in its folder they are."""
         if not self.shared:
@@ -44,6 +50,17 @@ class Model:
         inside = (os.path.join(folder, name) for folder, _, names in os.walk(self.source) for name in names)
         files = [(path, os.lstat(path)) for path in (self.source, *sorted(inside), *self.routes)]
         return tuple((path, about.st_mtime_ns, about.st_size) for path, about in files)
+
+
+def read_routes(model: Model, notes: list[str]) -> list[Track]:
+    """Route files beside the model; one that cannot be read must not hide it, and is told in the notes."""
+    tracks = []
+    for route in model.routes:
+        try:
+            tracks.append(load_track(route))
+        except LogError as error:
+            notes.append(str(error))
+    return tracks
 
 
 @dataclass
@@ -62,7 +79,7 @@ class Slot:
             if self.run is not None or self.error:
                 return
             try:
-                routes = self._routes(model)
+                routes = read_routes(model, self.notes)
                 self.run = load_run(model.source, name=name, track=routes, on_progress=on_progress)
                 self.size = _bytes_of(self.run)
             except LogError as error:
@@ -71,16 +88,6 @@ class Slot:
                 # One file that brings a reader down must take neither the page nor other visitors with it.
                 logging.exception("reading failed")
                 self.error = f"{name} could not be read because of a fault in this program; please report it."
-
-    def _routes(self, model: Model) -> list[Track]:
-        """Route files beside the model; one that cannot be read must not hide it."""
-        tracks = []
-        for route in model.routes:
-            try:
-                tracks.append(load_track(route))
-            except LogError as error:
-                self.notes.append(str(error))
-        return tracks
 
 
 class Shelf:
@@ -222,7 +229,9 @@ def on_route(run: TrainingRun, model: Model, file) -> TrainingRun:
     LogError
         If the file is no route.
     """
-    return _on_route(run, file, model.stamp, file.file_id)
+    # What was read of a folder that grows may be older than the folder.
+    rows = (len(run.steps), len(run.evaluation_steps))
+    return _on_route(run, file, (model.stamp, rows), file.file_id)
 
 
 @st.cache_resource(max_entries=2, scope="session", show_spinner=False)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,15 +21,14 @@ SCREENSHOTS = Path(__file__).parent / "screenshots"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
-def address():
-    """Address of the page, served as a user would start it."""
+@contextmanager
+def serve(environment: dict[str, str]) -> Iterator[str]:
+    """Serve the page as a user would start it; gives its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
     command += ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
-    environment = {k: v for k, v in os.environ.items() if k != "DEEPRACER_LOGS"}
     server = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -44,6 +45,13 @@ def address():
     server.terminate()
     log = server.communicate(timeout=20)[0].decode()
     assert "Traceback" not in log, log
+
+
+@pytest.fixture(scope="session")
+def address():
+    """Address of the page with the sample models alone."""
+    with serve({k: v for k, v in os.environ.items() if k != "DEEPRACER_LOGS"}) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -187,12 +187,6 @@ def test_names_are_paths_inside_the_source(name, shown):
         assert list(unpacked([("a.zip", io.BytesIO(zipped({name: b"x"})))])[0]) == [shown]
 
 
-def test_folder_and_base_of_a_name():
-    member = next(iter(Members([("a\\b/0-iteration.csv", io.BytesIO(b"x"))])))
-    assert (member.folder, member.base) == ("a/b", "0-iteration.csv")
-    assert next(iter(Members([("x.csv", io.BytesIO(b"x"))]))).folder == ""
-
-
 def test_uploads_are_read_from_their_beginning_and_left_open():
     file = io.BytesIO(b"steps")
     file.read()
