@@ -166,7 +166,8 @@ def _read_member(member: Member, contents: Contents, entry: FileReport) -> str:
         contents.routes.append((member.name, _whole(file, member.name, MAX_ROUTE)))
         return "route file"
     if TOKEN not in head:
-        if b"\x00" in head[:4096]:
+        # A disk that filled up, or a crash, leaves a log that begins with NULs; other NULs make a binary file.
+        if b"\x00" in head.lstrip(b"\x00")[:4096]:
             return "not used"
         if _JSON_OBJECT.match(head):
             return _read_json(_whole(file, member.name), member.name, contents, entry)
