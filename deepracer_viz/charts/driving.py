@@ -232,7 +232,9 @@ def _draw_panels(with_findings: bool, with_strip: bool, tooltip: list[alt.Toolti
     pointer = base.transform_filter(_HOVER).mark_rule(strokeWidth=1).encode(**whole)
     # What the pointer hits: a bar per waypoint, as high as both panels.
     targets = (
-        base.mark_bar(opacity=0, width=alt.expr(f"max(3, (width - panel_left) / {inside('span')})"))
+        # Of a waypoint that was not passed it would say "null".
+        base.transform_filter("isValid(datum.true_speed) && isValid(datum.speed)")
+        .mark_bar(opacity=0, width=alt.expr(f"max(3, (width - panel_left) / {inside('span')})"))
         .encode(**whole, tooltip=tooltip)
         .add_params(_HOVER)
     )
