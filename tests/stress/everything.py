@@ -25,6 +25,8 @@ from deepracer_viz.analysis.driving import (
 from deepracer_viz.analysis.driving.timing import driven_lines, fast_and_typical
 from deepracer_viz.analysis.driving.traces import lay_along
 from deepracer_viz.analysis.envelope import performance_envelope
+from deepracer_viz.analysis.lap import lap_trace
+from deepracer_viz.analysis.league import league_entry, league_table, league_verdict
 from deepracer_viz.analysis.races import FORMATS, RaceFormat, predict_races, race_odds
 from deepracer_viz.analysis.rewards import reward_map
 from deepracer_viz.analysis.trend import completion_trend
@@ -37,6 +39,7 @@ from deepracer_viz.charts.convergence import (
 )
 from deepracer_viz.charts.driving import driving_profile_chart
 from deepracer_viz.charts.envelope import performance_envelope_chart
+from deepracer_viz.charts.lap import lap_chart, lap_map_chart
 from deepracer_viz.charts.rewards import action_use_chart, reward_map_chart
 from deepracer_viz.charts.timing import driven_lines_chart, time_account_chart, time_delta_chart
 
@@ -82,9 +85,16 @@ def everything(run: TrainingRun, evaluations: bool = False) -> tuple[dict, dict[
     model = predict_races(episodes, rated)
     # Each choice looks at every format of a race.
     races = [RaceFormat(FORMATS[0], 3, 3, 2.0), RaceFormat(FORMATS[-1], 3, 3, 2.0, best)]
-    choices = [choose_checkpoint(episodes, rated, race=race, best=0, last=1, model=model) for race in races]
-    answers |= {"choose_checkpoint": choices, "race_odds": race_odds(model, races[1])}
-    answers["rank_checkpoints"] = rank_checkpoints(episodes, None, best)
+    # Odds of thousands of checkpoints take many seconds a race: of those, one race is enough.
+    few = len(model.checkpoints) <= 1000
+    choices = [
+        choose_checkpoint(episodes, rated, race=race, best=0, last=1, model=model)
+        for race in (races if few else races[:1])
+    ]
+    answers["choose_checkpoint"] = choices
+    if few:
+        answers["race_odds"] = race_odds(model, races[1])
+        answers["rank_checkpoints"] = rank_checkpoints(episodes, None, best)
     laps = answers["fast_laps"] = fast_laps(episodes)
     charts["fast_laps_chart"] = [
         fast_laps_chart(laps, choice.ranking, every) for choice in choices[:1] for every in (False, True)
@@ -128,6 +138,17 @@ def everything(run: TrainingRun, evaluations: bool = False) -> tuple[dict, dict[
         pair = traces.pick(np.arange(half)), traces.pick(np.arange(half, len(traces.drives)))
         answers["time_delta"] = time_delta(*pair)
         charts["time_delta_chart"] = [time_delta_chart(answers["time_delta"], "these", "those")]
+
+    traced = episodes["unique_episode"][episodes["steps"] > 0]
+    if len(traced):
+        ends = [lap_trace(steps, episodes, int(traced.iloc[row]), track) for row in (0, -1)]
+        answers["lap_trace"] = ends
+        charts["lap_map_chart"] = [lap_map_chart(ends[0], track), lap_map_chart(ends[0], track, ends[1], 1)]
+        charts["lap_chart"] = [lap_chart(ends[0]), lap_chart(*ends, 1)]
+    if few and len(episodes):
+        entry = league_entry("a", episodes, steps, track, rated, run.policy_updates, run.metadata.world)
+        league = answers["league_table"] = league_table([entry, entry], races[1])
+        answers["league_verdict"] = league_verdict(league, races[1])
 
     shown = [choose_steps(steps, **preset) for preset in presets(steps, actions).values()]
     maps = [reward_map(steps, track, episodes=episodes, shown=part) for part in (None, *shown[:1])]
