@@ -174,7 +174,7 @@ def sentences(answer) -> Iterator[str]:
     elif isinstance(answer, pd.DataFrame):
         for name in answer.columns:
             if not pd.api.types.is_numeric_dtype(answer[name]):
-                yield from (str(value) for value in answer[name].dropna().unique())
+                yield from {str(value) for value in answer[name].dropna() if not isinstance(value, list)}
     elif is_dataclass(answer):
         properties = [n for n, value in vars(type(answer)).items() if isinstance(value, property)]
         for name in [*(field.name for field in fields(answer)), *properties]:

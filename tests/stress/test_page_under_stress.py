@@ -8,7 +8,7 @@ import pytest
 from tests.stress.everything import NOT_A_WORD, texts_of
 from tests.stress.runs import SHAPES, files
 from tests.test_page import charts, open_page, said
-from tests.test_run import written
+from tests.test_run import packed
 
 NAMED = [
     "no lap",
@@ -41,7 +41,7 @@ def shown(page) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMED)
 def test_the_page_is_whole(name, tmp_path, monkeypatch):
-    written(tmp_path / "model", files(SHAPES[name]))
+    (tmp_path / "model.zip").write_bytes(packed(files(SHAPES[name]), "zip"))
     monkeypatch.setenv("DEEPRACER_LOGS", str(tmp_path))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
