@@ -29,6 +29,9 @@ USUAL_EPISODES_PER_ITERATION = 20
 SAME_EPISODES = 0.5
 """Metrics belong to a stream when at least this share of their common episodes agree."""
 
+MAX_COMPARISONS = 20_000
+"""Pairs of a metrics file and a worker that are compared: enough for 140 workers whose files have lost their names."""
+
 _WORKER_METRICS = re.compile(r"TrainingMetrics(?:_(\d{1,4}))?\.json$")
 _EVALUATION_TYPES = {
     "checkpoint": "int32",
@@ -240,14 +243,17 @@ def match_metrics(
     Returns
     -------
     dict of int to MetricsFile
-        Workers without steps too; the file's name tells their number where DeepRacer for Cloud gave it.
+        Workers without steps too; the file's name tells their number where DeepRacer for Cloud gave it. Of
+        more than `MAX_COMPARISONS` pairs, only those of which the name tells are looked at.
     """
     traced = training if official else {}
+    few = len(official) * len(traced) <= MAX_COMPARISONS
     tables = {worker: episode_table(_provisional(stream.steps)) for worker, stream in traced.items()}
     matched: dict[int, MetricsFile] = {}
     for metrics in official:
         named = _worker_of(metrics, 0)
-        scores = {w: official_agreement(t, metrics.episodes) for w, t in tables.items() if w not in matched}
+        candidates = [w for w in tables if w not in matched and (few or w == named)]
+        scores = {w: official_agreement(tables[w], metrics.episodes) for w in candidates}
         best = max(scores, key=lambda w: (scores[w][1], w == named), default=None)
         common, agreeing = scores.get(best, (0, 0))
         if not common and named not in matched:

@@ -34,6 +34,7 @@ _AT_A_TIME = 1 << 17  # steps that are looked at together
 _CONTRADICTION = 1.0
 
 _CELL = 0.05  # m: resolution at which headings are smoothed and sections cut
+_FARTHEST = 1e5  # m from the origin, ten times what a step may say
 _MAX_CELLS = 40_000  # 2 km of track; the longest routes have about 100 m
 # m: SD of the Gaussian that smooths headings; positions rebuilt from steps are noisier
 _SMOOTHING = {ROUTE_FILE: 0.3, REBUILT: 0.4}
@@ -327,12 +328,17 @@ def _read_route(data: bytes, name: str) -> np.ndarray:
             f"of 6 columns (centre, inner and outer x, y) or of 2 (centre x, y). {_HOW_TO}"
         )
     try:
-        route = np.load(io.BytesIO(data), allow_pickle=False).astype(float)
+        with np.errstate(over="ignore"):  # numbers of more than 64 bits
+            route = np.load(io.BytesIO(data), allow_pickle=False).astype(float)
     except (ValueError, EOFError) as error:
         raise wrong from error
     if not np.isfinite(route).all():
         bad = int(np.flatnonzero(~np.isfinite(route).all(axis=1))[0])
         raise LogError(f"The track file {name} has no number at point {bad}. {_HOW_TO}")
+    if (farthest := float(np.abs(route).max())) > _FARTHEST:
+        raise LogError(
+            f"The track file {name} has a point {farthest:.3g} m from the origin; a route is in metres. {_HOW_TO}"
+        )
     return route
 
 

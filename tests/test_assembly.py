@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deepracer_viz import assembly
 from deepracer_viz.assembly import (
     USUAL_EPISODES_PER_ITERATION,
     Numbering,
@@ -206,6 +207,21 @@ def test_metrics_find_the_worker_whose_episodes_they_describe():
         w: f"TrainingMetrics_{11 - w}.json" for w in drives
     }
     assert not report.warnings
+
+
+def test_of_very_many_files_only_those_named_for_each_other_are_compared(monkeypatch):
+    compared = []
+    agreement = assembly.official_agreement
+    monkeypatch.setattr(assembly, "MAX_COMPARISONS", 100)
+    monkeypatch.setattr(
+        assembly, "official_agreement", lambda *pair: compared.append(pair) or agreement(*pair)
+    )
+    drives = {w: drive(4, begins=10.0, length=10 + 6 * w) for w in range(11)}
+    training = {w: stream(d, worker=w) for w, d in drives.items()}
+    metrics = [training_metrics(d, f"metrics/TrainingMetrics_{w}.json") for w, d in drives.items()]
+    matched = match_metrics(metrics[::-1], training, ReadReport())
+    assert {w: m.name for w, m in matched.items()} == {w: metrics[w].name for w in drives}
+    assert len(compared) == 11
 
 
 def test_metrics_without_steps_take_the_number_of_their_name():

@@ -23,7 +23,7 @@ SECTIONS = [
 
 
 def open_page(**query) -> AppTest:
-    page = AppTest.from_file(str(APP), default_timeout=60)
+    page = AppTest.from_file(str(APP), default_timeout=300)
     for name, value in query.items():
         page.query_params[name] = value
     return page.run()

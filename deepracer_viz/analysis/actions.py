@@ -89,9 +89,10 @@ def presets(steps: pd.DataFrame, metadata_actions: pd.DataFrame | None = None) -
         "flat out" (highest speed, straight ahead), "highest speed", "straight ahead", "widest steering":
         ``speed`` (m/s) and ``angle`` (degrees to either side) as (low, high). Discrete: the exact values of the
         actions; straight ahead is the smallest angle if it is at most `STRAIGHT_AHEAD`. Continuous: the top 5 %
-        of the range of speeds and of the largest angle, and up to `STRAIGHT_AHEAD`. Empty without steps.
+        of the range of speeds and of the largest angle, and up to `STRAIGHT_AHEAD`. Empty without steps whose
+        speed is known.
     """
-    rows = driven_rows(steps)
+    rows = driven_rows(steps) & steps["speed"].notna().to_numpy()
     if not rows.any():
         return {}
     discrete = is_discrete(steps)

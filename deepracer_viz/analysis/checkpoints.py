@@ -116,6 +116,8 @@ def describe_drives(episodes) -> str:
     -------
     str
     """
+    if episodes.empty:
+        return "There are no drives."
     laps = _timed_laps(episodes)
     low, high = wilson_interval(len(laps), len(episodes))
     said = (

@@ -232,7 +232,9 @@ def _draw_panels(with_findings: bool, with_strip: bool, tooltip: list[alt.Toolti
     pointer = base.transform_filter(_HOVER).mark_rule(strokeWidth=1).encode(**whole)
     # What the pointer hits: a bar per waypoint, as high as both panels.
     targets = (
-        base.mark_bar(opacity=0, width=alt.expr(f"max(3, (width - panel_left) / {inside('span')})"))
+        # Of a waypoint that was not passed it would say "null".
+        base.transform_filter("isValid(datum.true_speed) && isValid(datum.speed)")
+        .mark_bar(opacity=0, width=alt.expr(f"max(3, (width - panel_left) / {inside('span')})"))
         .encode(**whole, tooltip=tooltip)
         .add_params(_HOVER)
     )
@@ -292,7 +294,9 @@ def _draw_map(with_speeds: bool, with_findings: bool, tooltip: list[alt.Tooltip]
         .mark_text(align=alt.expr("datum.align"))
         .encode(x, y, text="text:N", size=alt.condition("datum.name", alt.value(14), alt.value(11))),
         base.transform_filter(_HOVER).mark_point(color=NEUTRAL, size=220, strokeWidth=3, opacity=1),
-        base.mark_circle(size=300, opacity=0).encode(tooltip=tooltip),
+        base.transform_filter("isValid(datum.true_speed) && isValid(datum.speed)")
+        .mark_circle(size=300, opacity=0)
+        .encode(tooltip=tooltip),
     )
 
 

@@ -302,7 +302,9 @@ def _drawing_of_delta() -> Drawing:
     ]
     # What the pointer hits: a bar per cell, as high as all strips.
     targets = (
-        base.mark_bar(opacity=0, width=alt.expr(f"max(3, 1.2 * width / {inside('cells')})"))
+        # Of a place that one of the two never passed it would say "null".
+        base.transform_filter("isValid(datum.delta)")
+        .mark_bar(opacity=0, width=alt.expr(f"max(3, 1.2 * width / {inside('cells')})"))
         .encode(**whole, tooltip=alt.value(alt.expr("{" + ", ".join(told) + "}")))
         .add_params(hover)
     )

@@ -280,7 +280,8 @@ def _kind_of(beginning: bytes) -> str:
     if head.startswith(_NUMPY_MAGIC):
         return "route file"
     if TOKEN not in head:
-        if b"\x00" in head[:4096]:
+        # A disk that filled up, or a crash, leaves a log that begins with NULs; other NULs make a binary file.
+        if b"\x00" in head.lstrip(b"\x00")[:4096]:
             return "not used"
         if _JSON_OBJECT.match(head):
             return "JSON"

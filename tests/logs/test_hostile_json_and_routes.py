@@ -219,6 +219,9 @@ ROUTES = {
     "a gap": npy(np.where(np.arange(50)[:, None] == 7, np.nan, CIRCLE)),
     "all NaN": npy(np.full((50, 2), np.nan)),
     "huge numbers": npy(CIRCLE * 1e300),
+    "huge borders": npy(np.hstack([CIRCLE, CIRCLE * 1e200, CIRCLE * -1e200])),
+    "numbers of 128 bits": npy(CIRCLE.astype(np.longdouble) * np.longdouble("1e4000")),
+    "far away": npy(CIRCLE + 1e6),
     "tiny numbers": npy(CIRCLE * 1e-300),
     "a header that never closes": claims("{'descr': '<f8', 'fortran_order': False, 'shape': (5,ß6), }}}"),
     "a header that calls": claims(
@@ -241,7 +244,7 @@ ROUTES["an npz with objects"] = OUT.getvalue()
 
 
 @pytest.mark.parametrize("case", ROUTES)
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_a_route_that_is_none_is_said_and_stops_no_log(case):
     alone = with_log()
     run = with_log(("track.npy", ROUTES[case]))

@@ -229,6 +229,12 @@ def test_files_with_nothing_in_them_stop_no_other(word):
         read(word)
 
 
+@pytest.mark.parametrize("nuls", [1, 5000, 70_000])
+def test_a_log_that_begins_with_nuls_and_whose_first_step_comes_late(nuls):
+    late = b"\0" * nuls + b"\n" + b"2021-01-01 waiting for the simulator\n" * 3000 + LOG
+    assert check_laps(read(late)) == 3
+
+
 # ------------------------------------------------------------------------------------------------ values, words
 
 VALUES = {
