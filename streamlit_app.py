@@ -10,7 +10,17 @@ import streamlit as st
 
 from deepracer_viz import LogError, load_track
 from deepracer_viz.analysis.words import counted
-from deepracer_viz.page import checkpoints, comparing, convergence, driving, envelope, lap, league, report, rewards
+from deepracer_viz.page import (
+    checkpoints,
+    comparing,
+    convergence,
+    driving,
+    envelope,
+    lap,
+    league,
+    report,
+    rewards,
+)
 from deepracer_viz.page.models import logs_folder, models_dropped, models_in, read_model
 from deepracer_viz.page.text import duration, plain, seconds
 from deepracer_viz.page.widgets import switch
