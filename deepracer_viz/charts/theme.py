@@ -2,13 +2,20 @@
 
 Every colour here has a contrast of at least 3:1 against both of Streamlit's backgrounds
 (WCAG 2.2, criterion 1.4.11) and the set stays apart under the three common colour-vision
-deficiencies; it is drawn from the palette of Okabe and Ito (2008), "Color Universal Design".
+deficiencies; it is drawn from the palette of Okabe and Ito (2008), "Color Universal Design", and
+violet and brown are chosen to stay apart from it.
 """
 
 import altair as alt
 
-MODELS = ("#009E73", "#CC79A7")
-"""One colour per model, in the order in which models were chosen."""
+MODELS = ("#009E73", "#CC79A7", "#873CC3", "#A54B00")
+"""One colour per model, in the order in which models were chosen: green, pink, violet, brown."""
+
+MODEL_DASHES = ([1, 0], [8, 3], [2, 3], [9, 3, 2, 3])
+"""One dash per model, so that colour is never alone."""
+
+MODEL_SHAPES = ("circle", "square", "diamond", "triangle-up")
+"""One mark per model."""
 
 FAST = "#0072B2"
 """Fast laps, fast places, best cases."""

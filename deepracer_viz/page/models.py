@@ -161,19 +161,26 @@ def shelf_of(model: Model) -> Shelf:
 
 def read_model(name: str, model: Model) -> TrainingRun:
     """Read a model, or take it from its slot; shows progress, and ends the page when nothing was found."""
+    run, error = try_model(name, model)
+    if run is None:
+        st.error(plain(error), icon=":material/error:")
+        st.stop()
+    return run
+
+
+def try_model(name: str, model: Model) -> tuple[TrainingRun | None, str]:
+    """Read a model, or take it from its slot; shows progress, and returns the message when nothing was found."""
     slot, bar = shelf_of(model).slot(model.stamp), st.empty()
     words = f"Reading {plain(name)}"
     slot.fill(name, model, lambda done, total: bar.progress(done / max(total, 1), text=words))
     bar.empty()
     for note in slot.notes:
         st.warning(plain(note), icon=":material/warning:")
-    if slot.run is None:
-        st.error(plain(slot.error), icon=":material/error:")
-        st.stop()
-    for evaluations in (False, True):
-        placed_of(slot.run, evaluations)
-    slot.size = _bytes_of(slot.run)
-    return slot.run
+    if slot.run is not None:
+        for evaluations in (False, True):
+            placed_of(slot.run, evaluations)
+        slot.size = _bytes_of(slot.run)
+    return slot.run, slot.error
 
 
 @dataclass
