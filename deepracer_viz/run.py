@@ -115,11 +115,20 @@ class Drives:
     @property
     def hours(self) -> float | None:
         """Hours from the first of the drives to the end of the last, on the log's own clock."""
+        since = self._hours_since_begin()
+        return float(since.max()) if since.notna().any() else None
+
+    @property
+    def hours_by_iteration(self) -> pd.Series:
+        """Hours from the first of the drives to the end of each iteration, by iteration; missing where unknown."""
+        return self._hours_since_begin().groupby(self.episodes["iteration"]).max().cummax()
+
+    def _hours_since_begin(self) -> pd.Series:
+        """Hours from the first of the drives to the end of each."""
         begin = self.episodes["tstamp"]
         # Of a log on the Unix clock, the episodes that only the metrics know are on the simulation's.
         clock = [self.episodes["worker"], begin > UNIX_TIME_FROM]
-        span = (begin + self.episodes["time"]).groupby(clock).max() - begin.groupby(clock).min()
-        return float(span.max()) / 3600 if span.notna().any() else None
+        return (begin + self.episodes["time"] - begin.groupby(clock).transform("min")) / 3600
 
     def of_checkpoint(self, checkpoint: int) -> "Drives":
         """Return those of the drives that one checkpoint drove."""

@@ -7,8 +7,14 @@ deficiencies; it is drawn from the palette of Okabe and Ito (2008), "Color Unive
 
 import altair as alt
 
-MODELS = ("#009E73", "#CC79A7")
-"""One colour per model, in the order in which models were chosen."""
+MODELS = ("#009E73", "#CC79A7", "#873CC3", "#A54B00")
+"""One colour per model, in the order in which models were chosen: green, pink, violet, brown."""
+
+MODEL_DASHES = ([1, 0], [8, 3], [2, 3], [9, 3, 2, 3])
+"""One dash per model, so that colour is never alone."""
+
+MODEL_SHAPES = ("circle", "square", "diamond", "triangle-up")
+"""One mark per model."""
 
 FAST = "#0072B2"
 """Fast laps, fast places, best cases."""
