@@ -158,7 +158,7 @@ def test_the_section_is_let_go_of_on_another_track(real_logs, monkeypatch):
 
 
 def test_an_unknown_section_in_the_address_is_the_whole_track():
-    page = open_page(section="T99", compare="Nothing", lap_a="1.00 s, drive 999999", map="Mars")
+    page = open_page(section="T99", pair="Nothing", lap_a="1.00 s, drive 999999", map="Mars")
     assert_whole(page)
     assert page.selectbox(key="section").value == "Whole track"
 
@@ -171,7 +171,7 @@ def test_fast_laps_or_speed_on_the_map():
 
 @pytest.mark.parametrize("compared", ["Two laps", "Two iterations"])
 def test_two_are_compared_along_the_track(compared):
-    page = open_page(compare=compared)
+    page = open_page(pair=compared)
     assert_whole(page)
     key = "lap" if compared == "Two laps" else "iteration"
     first, second = (page.selectbox(key=f"{key}_{end}") for end in "ab")
@@ -184,7 +184,7 @@ def test_two_are_compared_along_the_track(compared):
 
 
 def test_two_laps_of_another_model_are_let_go_of():
-    page = open_page(model="planted-faults (sample)", compare="Two laps")
+    page = open_page(model="planted-faults (sample)", pair="Two laps")
     before = page.selectbox(key="lap_a")
     before.set_value(before.options[4]).run()
     page.selectbox(key="model").set_value("fast-but-fragile (sample)").run()
@@ -198,7 +198,7 @@ def test_without_enough_laps_the_page_says_what_is_missing(real_logs, monkeypatc
     assert_whole(page)
     assert "3 complete laps could be timed" in said(page)
     assert "Lost on a fast lap" not in json.dumps(charts(page))
-    page = open_page(model="console-2023-sac", compare="Two iterations")
+    page = open_page(model="console-2023-sac", pair="Two iterations")
     assert_whole(page)
     assert "nothing to compare" in said(page)
 

@@ -266,8 +266,8 @@ def _show_delta(
     drives: Drives, traces: KeptTraces, laps: Traces, comparisons: list[str], section: str | None
 ) -> None:
     """Show how much time one lap, or group of drives, loses on another along the track."""
-    _fitting("compare", comparisons)
-    compared = switch("Compare", comparisons, key="compare")
+    _fitting("pair", comparisons)
+    compared = switch("Compare", comparisons, key="pair")
     if compared == _GROUPS:
         fast, typical = fast_and_typical(laps.drives["time"])
         names, pair = ("typical laps", "fast laps"), (laps.pick(typical), laps.pick(fast))

@@ -101,7 +101,7 @@ def test_two_laps_are_compared_and_the_link_reopens_them(visit):
     visitor = visit(MODEL)
     before = picture(visitor, DELTA)
     visitor.page.get_by_test_id("stButtonGroup").get_by_text("Two laps", exact=True).click()
-    visitor.page.wait_for_function("location.search.includes('compare=')", timeout=30_000)
+    visitor.page.wait_for_function("location.search.includes('pair=')", timeout=30_000)
     visitor.settled()
     assert picture(visitor, DELTA) != before
     before = picture(visitor, DELTA)

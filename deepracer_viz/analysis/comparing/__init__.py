@@ -9,7 +9,7 @@ from deepracer_viz.analysis.comparing.contenders import (
 )
 from deepracer_viz.analysis.comparing.driving import compare_driving
 from deepracer_viz.analysis.comparing.envelopes import beats, compare_envelopes
-from deepracer_viz.analysis.comparing.odds import compare_odds, learn
+from deepracer_viz.analysis.comparing.odds import compare_odds
 from deepracer_viz.analysis.comparing.rewards import compare_rewards
 from deepracer_viz.analysis.comparing.training import compare_training
 
@@ -22,7 +22,6 @@ __all__ = [
     "compare_odds",
     "compare_rewards",
     "compare_training",
-    "learn",
     "on_one_track",
     "shared_track",
     "track_differs",

@@ -10,7 +10,7 @@ from deepracer_viz.analysis.comparing.contenders import Contender, on_one_track
 from deepracer_viz.analysis.envelope import MIN_LAPS, performance_envelope
 from deepracer_viz.analysis.intervals import wilson_interval
 from deepracer_viz.analysis.trend import ended
-from deepracer_viz.analysis.words import counted, percent
+from deepracer_viz.analysis.words import counted, listed, percent
 
 LEAST_DRIVES = MIN_LAPS
 """Fewest drives of a contender for a chance to beat another: of fewer, the interval is nearly everything."""
@@ -244,24 +244,28 @@ def _verdict(models: pd.DataFrame, duels: pd.DataFrame, attempts: int, elsewhere
     told = duels.dropna(subset=["chance"])
     few = models[models["ranked"] & (models["drives"] < LEAST_DRIVES)]
     if len(told):
-        single, best = (told[told["attempts"] == n] for n in (1, attempts))
-        leader = _leader(best)
-        of_leader = [_seen_from(leader, row) for row in best.itertuples() if leader in (row.a, row.b)]
-        rival, chance, low, high, n = min(of_leader, key=lambda duel: duel[1])
-        alone = next(
-            duel
-            for row in single.itertuples()
-            if {row.a, row.b} == {leader, rival}
-            for duel in [_seen_from(leader, row)]
+        leader = _leader(told[told["attempts"] == 1])
+        of_leader = {
+            n: {duel[0]: duel for row in rows.itertuples() if (duel := _seen_from(leader, row))}
+            for n, rows in told.groupby("attempts")
+        }
+        rival = min(of_leader[1], key=lambda name: of_leader[1][name][1])
+        single, best = of_leader[1][rival], of_leader[attempts][rival]
+        said.append(
+            f"{leader} beats {rival} {_odds(single)} of the time in a single attempt"
+            + (f" and {_odds(best)} over the best of {attempts}" if attempts > 1 else "")
+            + f" (n = {single[4]:,} and {single[5]:,} drives; one that does not finish loses)."
         )
-        said.append(_beats(leader, alone, "in a single attempt"))
-        if attempts > 1:
-            said[-1] += f" and {_odds(chance, low, high)} of the time over the best of {attempts}"
-        said[-1] += f" (n = {n[0]:,} and {n[1]:,} drives; one that does not finish loses)."
-        if low <= 0.5 <= high:
-            said.append("That is too close for these drives to tell them apart: more drives of both would.")
-        elif len(of_leader) > 1:
+        if len(of_leader[1]) > 1:
             said.append(f"{rival} comes closest to it.")
+        several = [(best, f"over the best of {attempts}")] if attempts > 1 else []
+        open_ones = [
+            where for duel, where in [(single, "in a single attempt"), *several] if duel[2] <= 0.5 <= duel[3]
+        ]
+        if open_ones:
+            said.append(f"These drives cannot tell the two apart {listed(open_ones)}: drive more.")
+        elif best[1] < 0.5:
+            said.append(f"With more attempts {rival} is the better choice: it fails more often, but is faster.")
     elif models["ranked"].sum() > 1 and few.empty:
         said.append("There is nothing to hold against each other.")
     if len(few):
@@ -285,17 +289,14 @@ def _leader(duels: pd.DataFrame) -> str:
     return str(both.groupby("name", sort=False)["chance"].mean().idxmax())
 
 
-def _seen_from(name: str, duel) -> tuple[str, float, float, float, tuple[int, int]]:
-    """Rival, chance, low, high and numbers of drives of a duel, from one side of it."""
+def _seen_from(name: str, duel) -> tuple[str, float, float, float, int, int] | None:
+    """Rival, chance, low, high and numbers of drives of a duel, from one side of it; None of a duel of others."""
     if duel.a == name:
-        return duel.b, duel.chance, duel.low, duel.high, (duel.drives_a, duel.drives_b)
-    return duel.a, 1 - duel.chance, 1 - duel.high, 1 - duel.low, (duel.drives_b, duel.drives_a)
+        return duel.b, duel.chance, duel.low, duel.high, duel.drives_a, duel.drives_b
+    if duel.b == name:
+        return duel.a, 1 - duel.chance, 1 - duel.high, 1 - duel.low, duel.drives_b, duel.drives_a
+    return None
 
 
-def _beats(leader: str, duel: tuple, where: str) -> str:
-    rival, chance, low, high, _ = duel
-    return f"{leader} beats {rival} {_odds(chance, low, high)} of the time {where}"
-
-
-def _odds(chance: float, low: float, high: float) -> str:
-    return f"{percent(chance)} ({percent(low)} to {percent(high)})"
+def _odds(duel: tuple) -> str:
+    return f"{percent(duel[1])} ({percent(duel[2])} to {percent(duel[3])})"

@@ -37,30 +37,10 @@ class OddsComparison:
     verdict: str
 
 
-def learn(contender: Contender, race: RaceFormat) -> tuple[pd.DataFrame, RaceModel]:
-    """Rank the checkpoints of one contender.
-
-    Parameters
-    ----------
-    contender : Contender
-        With training drives.
-    race : RaceFormat
-
-    Returns
-    -------
-    ranking : pandas.DataFrame
-        Answer of :func:`deepracer_viz.analysis.checkpoints.rank_checkpoints`.
-    model : RaceModel
-        What it rests on.
-    """
-    model = predict_races(contender.episodes, contender.evaluations)
-    return rank_checkpoints(contender.episodes, contender.evaluations, race=race, model=model), model
-
-
 def compare_odds(
     contenders: list[Contender],
     race: RaceFormat,
-    learnt: dict[str, tuple[pd.DataFrame, RaceModel]] | None = None,
+    learnt: dict[str, RaceModel] | None = None,
     seed: int = 0,
 ) -> OddsComparison:
     """Work out the odds of the best checkpoint of each contender in one race.
@@ -75,8 +55,8 @@ def compare_odds(
     contenders : list of Contender
         One to four.
     race : RaceFormat
-    learnt : dict, optional
-        Answers of :func:`learn` by name, where the caller has them.
+    learnt : dict of str to RaceModel, optional
+        Answers of :func:`deepracer_viz.analysis.races.predict_races` by name, where the caller has them.
     seed : int
         Of the pairing.
 
@@ -85,11 +65,6 @@ def compare_odds(
     OddsComparison
     """
     alike, left_out = on_one_track(contenders)
-    learnt = {
-        contender.name: (learnt or {}).get(contender.name) or learn(contender, race)
-        for contender in contenders
-        if contender.of_training
-    }
     left_out += [
         f"{contender.name} shows drives of separate evaluations, whose checkpoint the logs do not tell: no odds."
         for contender in contenders
@@ -97,7 +72,12 @@ def compare_odds(
     ]
     ranked = {contender.name for contender in alike}
     rows, versions = [], {}
-    for name, (ranking, model) in learnt.items():
+    for contender in contenders:
+        if not contender.of_training:
+            continue
+        name, drives, evaluations = contender.name, contender.episodes, contender.evaluations
+        model = (learnt or {}).get(name) or predict_races(drives, evaluations)
+        ranking = rank_checkpoints(drives, evaluations, race=race, model=model)
         if ranking.empty:
             left_out.append(f"{name} has no drive of which the logs tell the checkpoint: no odds.")
             continue
@@ -105,7 +85,9 @@ def compare_odds(
         rows.append(_row(name, first, model, race) | {"ranked": name in ranked})
         if name in ranked and np.isfinite(first["lap_time"]):
             column = int(np.flatnonzero(model.checkpoints["checkpoint"] == first["checkpoint"])[0])
-            versions[name] = (model.checkpoints.iloc[[column]], [model.draws[0][:, column], *_laps(model, column)])
+            chances, times, noise = model.draws
+            draws = [chances[:, column], times[:, column], noise[:, 0]]
+            versions[name] = (model.checkpoints.iloc[[column]], draws)
     models = pd.DataFrame(rows, columns=_COLUMNS).astype(dict.fromkeys(_FIGURES, float))
     if len(versions) > 1:
         odds = race_odds(_together(versions, seed), replace(race, target=None))
@@ -132,10 +114,6 @@ def _row(name: str, first: pd.Series, model: RaceModel, race: RaceFormat) -> dic
         ends = {"target_chance": "win_chance", "target_low": "win_low", "target_high": "win_high"}
         row |= {column: first[of_ranking] for column, of_ranking in ends.items()}
     return row
-
-
-def _laps(model: RaceModel, column: int) -> list[np.ndarray]:
-    return [model.draws[1][:, column], model.draws[2][:, 0]]
 
 
 def _together(versions: dict, seed: int) -> RaceModel:

@@ -50,7 +50,7 @@ class RewardComparison:
     verdict: str
 
 
-def compare_rewards(contenders: list[Contender], cell: float = 0.1) -> RewardComparison:
+def compare_rewards(contenders: list[Contender], cell: float = 0.15) -> RewardComparison:
     """Sum the rewards of contenders up on the same track.
 
     Reward functions differ, and a point of one is worth nothing in another. So each map is scaled to the
@@ -92,7 +92,7 @@ def compare_rewards(contenders: list[Contender], cell: float = 0.1) -> RewardCom
         cells.append(table.assign(share=np.clip(share, 0, 1)))
     columns = ["name", "x", "y", "reward", "share", "visits", "section"]
     empty = pd.DataFrame({column: [] for column in columns}).astype({"name": str, "section": str})
-    sections = _sections(maps)
+    sections = _sections(maps, track)
     return RewardComparison(
         cells=pd.concat(cells, ignore_index=True)[columns] if cells else empty,
         ranges=ranges,
@@ -105,18 +105,14 @@ def compare_rewards(contenders: list[Contender], cell: float = 0.1) -> RewardCom
     )
 
 
-def _sections(maps: dict[str, RewardMap]) -> pd.DataFrame:
+def _sections(maps: dict[str, RewardMap], track: Track | None) -> pd.DataFrame:
     columns = ["section", "kind", "name", "lateral_spread", "off_track_share", "due_share", "steps"]
-    parts = [
-        answer.sections.assign(name=name).sort_values("waypoint_from")[columns]
-        for name, answer in maps.items()
-        if len(answer.sections)
-    ]
-    if not parts:
+    parts = [answer.sections.assign(name=name)[columns] for name, answer in maps.items() if len(answer.sections)]
+    if not parts or track is None:
         return pd.DataFrame({column: [] for column in columns}).astype({"section": str, "name": str})
-    table = pd.concat(parts)
-    order = {section: place for place, section in enumerate(parts[0]["section"])}
-    return table.sort_values("section", key=lambda names: names.map(order), kind="stable").reset_index(drop=True)
+    order = {section: place for place, section in enumerate(track.sections["section"])}
+    table = pd.concat(parts).sort_values("section", key=lambda names: names.map(order), kind="stable")
+    return table.reset_index(drop=True)
 
 
 def _verdict(sections: pd.DataFrame, names: list[str], left_out: list[str]) -> str:
