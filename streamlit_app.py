@@ -10,7 +10,17 @@ import streamlit as st
 
 from deepracer_viz import LogError
 from deepracer_viz.analysis.words import counted
-from deepracer_viz.page import checkpoints, convergence, driving, envelope, lap, league, report, rewards
+from deepracer_viz.page import (
+    checkpoints,
+    comparing,
+    convergence,
+    driving,
+    envelope,
+    lap,
+    league,
+    report,
+    rewards,
+)
 from deepracer_viz.page.models import logs_folder, models_dropped, models_in, on_route, placed_of, read_model
 from deepracer_viz.page.text import duration, plain, seconds
 from deepracer_viz.page.widgets import switch
@@ -34,6 +44,7 @@ def forget_choices() -> None:
     for key in ("iterations", "drives", "evaluations", "actions", "speed_band", "steering_band"):
         st.session_state.pop(key, None)
     lap.forget_pick()
+    comparing.forget()
     checkpoints.forget_pick()
 
 
@@ -138,6 +149,7 @@ with st.sidebar:
             )
         else:
             st.caption(f"All drives are of iteration {first}.")
+    compared = comparing.choose(model_name, models, run, iterations)
     names_of_streams = list(run.evaluation_episodes["stream"].unique()) if evaluations else []
     if len(names_of_streams) > 1:
         if not set(st.session_state.get("evaluations", [])) <= set(names_of_streams):
@@ -210,7 +222,9 @@ if from_line:
         slot_for_notes.info(
             f"{counted(unknown, 'drive')} left out: known from the metrics alone, so nobody knows their start."
         )
-if len(episodes):
+if compared and len(episodes):
+    comparing.show(compared, model_name, models, run, drives, iterations, from_line, target)
+elif len(episodes):
     with st.container(horizontal=True):
         st.metric("Fastest lap", seconds(laps["time"].min()), border=True, height="stretch")
         st.metric("Mean lap", seconds(laps["time"].mean()), border=True, height="stretch")

@@ -25,7 +25,7 @@ STRIPS = {
     "completion": ("Completed laps (%)", 0.36, 0.66),
     "entropy": ("Entropy", 0.72, 1.0),
 }
-"""Measures of :func:`compare_training_sheet`: title of the axis, top and bottom of its strip as shares of the height."""
+"""Measures of :func:`compare_training_sheet`: title of the axis, top and bottom of its strip (shares of height)."""
 
 _ODDS = {
     "win": "Beats the others",
@@ -262,7 +262,10 @@ def compare_odds_sheet(answer: OddsComparison, names: list[str] | None = None) -
 @functools.lru_cache(maxsize=16)
 def _odds(count: int, rows: int) -> Drawing:
     base = table("chances").encode(
-        alt.Y("what:N").title(None).sort(list(_ODDS.values())).axis(grid=False, domain=False, ticks=False, labelPadding=14),
+        alt.Y("what:N")
+        .title(None)
+        .sort(list(_ODDS.values()))
+        .axis(grid=False, domain=False, ticks=False, labelPadding=14),
         _colour(count, _OF_MARKS),
         yOffset=alt.YOffset("name:N").scale(domain=_names(count), paddingOuter=0.8),
         tooltip=[
@@ -283,9 +286,7 @@ def _odds(count: int, rows: int) -> Drawing:
             base.mark_point(filled=True, size=130, opacity=1).encode(
                 alt.X("percent:Q").scale(chance), _shape(count)
             ),
-        ).properties(
-            width="container", height=30 + rows * (26 + 20 * count), title=alt.Title(slot("title"))
-        )
+        ).properties(width="container", height=30 + rows * (26 + 20 * count), title=alt.Title(slot("title")))
     )
 
 
@@ -332,7 +333,9 @@ def compare_training_sheet(
         | {
             "first": low,
             "last": high if high > low else low + 1,
-            "title": [f"Bold: mean of {answer.window} iterations." if answer.window > 1 else "Each iteration."],
+            "title": [
+                f"Bold: mean of {answer.window} iterations." if answer.window > 1 else "Each iteration."
+            ],
         },
     )
 
@@ -407,7 +410,11 @@ def time_lost_sheet(answer: DrivingComparison, names: list[str] | None = None) -
     numbers = dict.fromkeys(["place", "delta", "low", "high"], "float32")
     return Sheet(
         _time_lost(len(names)),
-        {"delta": delta.astype(numbers).round(3), "places": _places(delta), "zero": pd.DataFrame({"zero": [0]})},
+        {
+            "delta": delta.astype(numbers).round(3),
+            "places": _places(delta),
+            "zero": pd.DataFrame({"zero": [0]}),
+        },
         _of_names(names)
         | {
             "first": float(delta["place"].min()),
@@ -424,7 +431,9 @@ def _places(delta: pd.DataFrame) -> pd.DataFrame:
     """Middle of each stretch of a section."""
     one = delta[delta["name"] == delta["name"].iloc[0]]
     stretch = (one["section"] != one["section"].shift()).cumsum()
-    runs = one.groupby(stretch).agg(section=("section", "first"), begin=("place", "min"), end=("place", "max"))
+    runs = one.groupby(stretch).agg(
+        section=("section", "first"), begin=("place", "min"), end=("place", "max")
+    )
     return runs.assign(place=(runs["begin"] + runs["end"]) / 2).round(2).reset_index(drop=True)
 
 
@@ -462,7 +471,9 @@ def _time_lost(count: int) -> Drawing:
             names.mark_rule(strokeWidth=1, opacity=0.4).encode(
                 alt.X("begin:Q"), y=alt.value(0), y2=alt.value(alt.expr("height"))
             ),
-            names.transform_filter(wide).mark_text(baseline="top").encode(x, y=alt.value(2), text="section:N"),
+            names.transform_filter(wide)
+            .mark_text(baseline="top")
+            .encode(x, y=alt.value(2), text="section:N"),
         ).properties(width="container", height=300, title=alt.Title(slot("title")))
     )
 
@@ -585,7 +596,9 @@ def reward_share_sheets(answer: RewardComparison) -> dict[str, Sheet]:
         y=answer.cells["y"] - answer.cell / 2,
         percent=100 * answer.cells["share"],
     )
-    places = pd.concat([cells[["x", "y"]], cells[["x", "y"]] + answer.cell, borders[["x", "y"]]]).astype(float)
+    places = pd.concat([cells[["x", "y"]], cells[["x", "y"]] + answer.cell, borders[["x", "y"]]]).astype(
+        float
+    )
     if places.empty:
         return {}
     low, high = places.min(), places.max()
@@ -602,7 +615,10 @@ def reward_share_sheets(answer: RewardComparison) -> dict[str, Sheet]:
             reach_of_map((low["x"], high["x"]), (low["y"], high["y"]))
             | {
                 "cell": answer.cell,
-                "title": [name, f"Its own range: {least:.3g} to {most:.3g} a step, n = {own['visits'].sum():,} steps."],
+                "title": [
+                    name,
+                    f"Its own range: {least:.3g} to {most:.3g} a step, n = {own['visits'].sum():,} steps.",
+                ],
             },
         )
     return sheets
@@ -636,7 +652,5 @@ def _reward_share(height: int) -> Drawing:
             table("borders")
             .mark_line(color=NEUTRAL, strokeWidth=1.5, opacity=0.8, tooltip=None)
             .encode(x, y, alt.Detail("line:N"), alt.Order("point:Q")),
-        ).properties(
-            width="container", height=height, title=alt.Title(slot("title")), usermeta=CANVAS
-        )
+        ).properties(width="container", height=height, title=alt.Title(slot("title")), usermeta=CANVAS)
     )

@@ -82,15 +82,15 @@ def track_differs(first: Contender, other: Contender) -> str:
     if one is two:
         return ""
     if abs(one.length - two.length) > SAME_LENGTH * one.length:
-        return f"The track of {other.name} is {two.length:.1f} m long, that of {first.name} {one.length:.1f} m."
+        return (
+            f"The track of {other.name} is {two.length:.1f} m long, that of {first.name} {one.length:.1f} m."
+        )
     count = min(len(one.center), len(two.center))
     away = np.hypot(*(one.center[:count] - two.center[:count]).T)
     away = away[np.isfinite(away)]
     reach = SAME_PLACE + 2 * one.length / max(len(one.center), 1)
     if len(away) < _LEAST_POINTS or np.median(away) > reach:
-        return (
-            f"{other.name} drove along other places than {first.name}: on another track, or the other way round."
-        )
+        return f"{other.name} drove along other places than {first.name}: on another track, or the other way round."
     return ""
 
 

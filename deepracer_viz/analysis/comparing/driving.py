@@ -199,7 +199,9 @@ def _verdict(sections: pd.DataFrame, laps: dict[str, int], group: str, left_out:
                 f"loses most in {_place(worst)} ({worst['lost']:.2f} s, {worst['low']:.2f} to {worst['high']:.2f})"
             )
         said.append(
-            f"It {' and '.join(where)}." if where else "No section makes that difference with certainty: drive more."
+            f"It {' and '.join(where)}."
+            if where
+            else "No section makes that difference with certainty: drive more."
         )
     return " ".join([*said, *left_out])
 

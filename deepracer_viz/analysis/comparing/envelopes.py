@@ -265,11 +265,15 @@ def _verdict(models: pd.DataFrame, duels: pd.DataFrame, attempts: int, elsewhere
         if open_ones:
             said.append(f"These drives cannot tell the two apart {listed(open_ones)}: drive more.")
         elif best[1] < 0.5:
-            said.append(f"With more attempts {rival} is the better choice: it fails more often, but is faster.")
+            said.append(
+                f"With more attempts {rival} is the better choice: it fails more often, but is faster."
+            )
     elif models["ranked"].sum() > 1 and few.empty:
         said.append("There is nothing to hold against each other.")
     if len(few):
-        names = ", ".join(f"{row.name} ({counted(row.drives, 'drive')})" for row in few.itertuples(index=False))
+        names = ", ".join(
+            f"{row.name} ({counted(row.drives, 'drive')})" for row in few.itertuples(index=False)
+        )
         said.append(
             f"Too few drives to say who beats whom, at least {LEAST_DRIVES} are needed: {names}. Let it drive more."
         )

@@ -142,10 +142,14 @@ def _verdict(models: pd.DataFrame, race: RaceFormat, left_out: list[str]) -> str
             f"{second['name']} (checkpoint {second['checkpoint']}) with {percent(second['win_chance'])}."
         )
         if second["win_high"] > first["win_chance"]:
-            said.append("The two are too close for these drives to tell apart: evaluate both before the race.")
+            said.append(
+                "The two are too close for these drives to tell apart: evaluate both before the race."
+            )
     elif len(models) > 1 and models["ranked"].sum() > 1:
         without = models.loc[models["ranked"] & models["lap_time"].isna(), "name"]
-        said.append(f"No lap of {listed(list(without))}, so there are no odds against each other: train on first.")
+        said.append(
+            f"No lap of {listed(list(without))}, so there are no odds against each other: train on first."
+        )
     if race.target is not None and models["target_chance"].notna().any():
         best = models.loc[models["target_chance"].idxmax()]
         said.append(

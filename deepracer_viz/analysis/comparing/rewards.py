@@ -107,7 +107,9 @@ def compare_rewards(contenders: list[Contender], cell: float = 0.15) -> RewardCo
 
 def _sections(maps: dict[str, RewardMap], track: Track | None) -> pd.DataFrame:
     columns = ["section", "kind", "name", "lateral_spread", "off_track_share", "due_share", "steps"]
-    parts = [answer.sections.assign(name=name)[columns] for name, answer in maps.items() if len(answer.sections)]
+    parts = [
+        answer.sections.assign(name=name)[columns] for name, answer in maps.items() if len(answer.sections)
+    ]
     if not parts or track is None:
         return pd.DataFrame({column: [] for column in columns}).astype({"section": str, "name": str})
     order = {section: place for place, section in enumerate(track.sections["section"])}
