@@ -32,8 +32,8 @@ _ODDS = {
     "target": "Beats the target",
     "finish": "Finishes a lap",
 }
-_BARS, _GAP, _ROW = 230, 40, 34  # px of the histogram, below it, and of each row under it
-_MAP_WIDTH, _MAP_HEIGHT = 420, (200, 420)  # px
+_BARS, _GAP, _ROW = 300, 40, 36  # px of the histogram, below it, and of each row under it
+_MAP_WIDTH, _MAP_HEIGHT, _HEADER = 420, (180, 420), 150  # px, the last for title and legend
 # The ends of viridis would be lost on black and on white.
 _MIDDLE_OF_VIRIDIS = alt.SchemeParams(name="viridis", extent=[0.15, 0.88])
 
@@ -47,14 +47,18 @@ def _of_names(names: list[str]) -> dict[str, str]:
     return {f"name_{place}": name for place, name in enumerate(names)}
 
 
-_LEGEND = {"labelLimit": 260, "symbolOpacity": 1, "columns": 2}
+_LEGEND = {
+    "labelLimit": 260,
+    "symbolOpacity": 1,
+    "columns": alt.expr("width > 640 ? 4 : width > 300 ? 2 : 1"),
+}
 _OF_MARKS = _LEGEND | {"symbolSize": 120}
 _OF_LINES = _LEGEND | {"symbolType": "stroke", "symbolSize": 700, "symbolStrokeWidth": 2.5}
 
 
-def _colour(count: int, legend: dict | None = None) -> alt.Color:
+def _colour(count: int, legend: dict) -> alt.Color:
     look = alt.Color("name:N").title(None).scale(domain=_names(count), range=list(MODELS[:count]))
-    return look.legend(**legend) if legend else look.legend(None)
+    return look.legend(**legend)
 
 
 def _shape(count: int) -> alt.Shape:
@@ -180,8 +184,8 @@ def _envelopes(count: int) -> Drawing:
         .title(None)
         .sort(None)
         .scale(type="point", padding=0.5, domain=_names(count), **lower)
-        .axis(orient="left", domain=False, ticks=False, grid=False, labelLimit=130),
-        _colour(count),
+        .axis(orient="left", domain=False, ticks=False, grid=False, labelLimit=130, labelOverlap=False),
+        _colour(count, _OF_LINES),
         tooltip=[
             alt.Tooltip("name:N", title="Model"),
             alt.Tooltip("figure:N", title="Figure"),
@@ -193,7 +197,7 @@ def _envelopes(count: int) -> Drawing:
     return drawing(
         alt.layer(
             alt.layer(
-                steps.mark_area(interpolate="step-after", opacity=0.12).encode(_colour(count)),
+                steps.mark_area(interpolate="step-after", opacity=0.12).encode(_colour(count, _OF_LINES)),
                 steps.mark_line(interpolate="step-after").encode(
                     _colour(count, _OF_LINES), _dash(count), tooltip=tooltip
                 ),
@@ -204,7 +208,12 @@ def _envelopes(count: int) -> Drawing:
                     shape=alt.Shape("figure:N")
                     .title(None)
                     .scale(domain=kinds, range=["triangle-up", "diamond", "circle"])
-                    .legend(orient="bottom", symbolFillColor=NEUTRAL, symbolStrokeColor=NEUTRAL)
+                    .legend(
+                        orient="bottom",
+                        columns=alt.expr("width > 400 ? 3 : 1"),
+                        symbolFillColor=NEUTRAL,
+                        symbolStrokeColor=NEUTRAL,
+                    )
                 ),
             ),
         )
@@ -265,7 +274,7 @@ def _odds(count: int, rows: int) -> Drawing:
         alt.Y("what:N")
         .title(None)
         .sort(list(_ODDS.values()))
-        .axis(grid=False, domain=False, ticks=False, labelPadding=14),
+        .axis(grid=False, domain=False, ticks=False, labelPadding=14, labelOverlap=False),
         _colour(count, _OF_MARKS),
         yOffset=alt.YOffset("name:N").scale(domain=_names(count), paddingOuter=0.8),
         tooltip=[
@@ -286,7 +295,7 @@ def _odds(count: int, rows: int) -> Drawing:
             base.mark_point(filled=True, size=130, opacity=1).encode(
                 alt.X("percent:Q").scale(chance), _shape(count)
             ),
-        ).properties(width="container", height=30 + rows * (26 + 20 * count), title=alt.Title(slot("title")))
+        ).properties(width="container", height=110 + rows * (26 + 20 * count), title=alt.Title(slot("title")))
     )
 
 
@@ -367,15 +376,17 @@ def _training(count: int, measures: tuple[str, ...], by: str) -> Drawing:
         smooth = alt.Y(f"{measure}_smooth:Q").title(title).scale(**scale).axis(**axis)
         strips.append(
             alt.layer(
-                base.mark_line(strokeWidth=1, opacity=0.4).encode(raw, _colour(count)),
+                base.mark_line(strokeWidth=1, opacity=0.4).encode(raw, _colour(count, _OF_LINES)),
                 base.mark_line(strokeWidth=2.5).encode(smooth, _colour(count, _OF_LINES), _dash(count)),
-                base.mark_circle(size=50, opacity=0.01).encode(raw, _colour(count), tooltip=tooltip),
+                base.mark_circle(size=50, opacity=0.01).encode(
+                    raw, _colour(count, _OF_LINES), tooltip=tooltip
+                ),
             )
         )
     return drawing(
         alt.layer(*strips)
         .resolve_scale(y="independent")
-        .properties(width="container", height=560, title=alt.Title(slot("title")))
+        .properties(width="container", height=680, title=alt.Title(slot("title")))
     )
 
 
@@ -453,7 +464,7 @@ def _time_lost(count: int) -> Drawing:
         alt.layer(
             table("zero").mark_rule(strokeWidth=1).encode(alt.Y("zero:Q").title("Time lost (s)")),
             lines.mark_area(opacity=BAND_OPACITY).encode(
-                alt.Y("low:Q").title("Time lost (s)"), alt.Y2("high:Q"), _colour(count)
+                alt.Y("low:Q").title("Time lost (s)"), alt.Y2("high:Q"), _colour(count, _OF_LINES)
             ),
             lines.mark_line().encode(
                 lost,
@@ -474,7 +485,7 @@ def _time_lost(count: int) -> Drawing:
             names.transform_filter(wide)
             .mark_text(baseline="top")
             .encode(x, y=alt.value(2), text="section:N"),
-        ).properties(width="container", height=300, title=alt.Title(slot("title")))
+        ).properties(width="container", height=380, title=alt.Title(slot("title")))
     )
 
 
@@ -495,7 +506,10 @@ def section_times_sheet(answer: DrivingComparison, names: list[str] | None = Non
     others = answer.sections[answer.sections["name"] != next(iter(answer.laps), "")]
     if others.empty:
         return _said("No sections to compare")
-    title = f"Seconds lost on {next(iter(answer.laps))} in each section; below zero: faster. Lines: 95 % intervals."
+    title = [
+        f"Seconds lost on {next(iter(answer.laps))} in each section.",
+        "Below zero: faster. Lines: 95 % intervals.",
+    ]
     columns = ["section", "name", "time", "lost", "low", "high", "laps"]
     tooltip = (
         ("time", "Mean (s)", ".2f"),
@@ -508,7 +522,7 @@ def section_times_sheet(answer: DrivingComparison, names: list[str] | None = Non
     return Sheet(
         _by_section(len(names), "lost", "Time lost (s)", True, tooltip),
         {"sections": others[columns].round(4), "zero": pd.DataFrame({"zero": [0]})},
-        _of_names(names) | {"title": [title]},
+        _of_names(names) | {"title": title},
     )
 
 
@@ -535,7 +549,7 @@ def _by_section(count: int, field: str, title: str, intervals: bool, figures: tu
             points,
         ]
     return drawing(
-        alt.layer(*layers).properties(width="container", height=260, title=alt.Title(slot("title")))
+        alt.layer(*layers).properties(width="container", height=340, title=alt.Title(slot("title")))
     )
 
 
@@ -567,11 +581,11 @@ def line_spread_sheet(answer: RewardComparison, names: list[str] | None = None) 
         ("steps", "Steps", ","),
     )
     names = names or list(answer.maps)
-    title = "Two drives of three pass within so many metres to either side of the usual line."
+    title = ["Two drives of three pass within so many", "metres to either side of the usual line."]
     return Sheet(
         _by_section(len(names), "lateral_spread", "Spread of the line (m)", False, figures),
         {"sections": sections[columns].round(4)},
-        _of_names(names) | {"title": [title]},
+        _of_names(names) | {"title": title},
     )
 
 
@@ -603,7 +617,7 @@ def reward_share_sheets(answer: RewardComparison) -> dict[str, Sheet]:
         return {}
     low, high = places.min(), places.max()
     height = _MAP_WIDTH * (high["y"] - low["y"]) / max(high["x"] - low["x"], 0.1)
-    height = round(min(max(height, _MAP_HEIGHT[0]), _MAP_HEIGHT[1]) / 20) * 20
+    height = round(min(max(height, _MAP_HEIGHT[0]), _MAP_HEIGHT[1]) / 20) * 20 + _HEADER
     sheets = {}
     decimals = {"x": 3, "y": 3, "reward": 4, "percent": 1}
     for name in answer.maps:
@@ -617,7 +631,8 @@ def reward_share_sheets(answer: RewardComparison) -> dict[str, Sheet]:
                 "cell": answer.cell,
                 "title": [
                     name,
-                    f"Its own range: {least:.3g} to {most:.3g} a step, n = {own['visits'].sum():,} steps.",
+                    f"Range {least:.3g} to {most:.3g} a step",
+                    f"n = {own['visits'].sum():,} steps",
                 ],
             },
         )

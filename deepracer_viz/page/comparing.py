@@ -177,7 +177,7 @@ def _gather(
         evaluations |= of_other.episodes.empty
         found.append((other, of_other, of_other.drives(evaluations, None, from_line), None))
     contenders = []
-    for name, of_run, of_drives, span in found:
+    for name, of_run, of_drives, span in _shortened(found):
         if of_drives.episodes.empty:
             st.warning(
                 plain(f"{name} is left out: none of its drives is left by the choices in the sidebar.")
@@ -185,6 +185,16 @@ def _gather(
         else:
             contenders.append(_contender(name, of_run, of_drives, span))
     return contenders
+
+
+def _shortened(found: list[tuple]) -> list[tuple]:
+    """Leave out of the names that a model is a sample, where that is not what tells two apart."""
+    short = [name.replace(" (sample)", "") for name, *_ in found]
+    return (
+        [(name, *more) for name, (_, *more) in zip(short, found, strict=True)]
+        if len(set(short)) == len(short)
+        else found
+    )
 
 
 def _range(iterations: tuple[int, int]) -> str:
@@ -304,7 +314,10 @@ def _interval(low: pd.Series, high: pd.Series) -> list[str]:
 
 
 def _chance(chance: float, low: float, high: float) -> str:
-    return "–" if pd.isna(chance) else f"{percent(chance)} ({percent(low)} to {percent(high)})"
+    if pd.isna(chance):
+        return "–"
+    words = [percent(share) for share in (chance, low, high)]
+    return words[0] if len(set(words)) == 1 else f"{words[0]} ({words[1]} to {words[2]})"
 
 
 def _show_odds_and_envelopes(contenders: list[Contender], names: list[str], target: float | None) -> None:
@@ -418,8 +431,8 @@ def _show_training(contenders: list[Contender], names: list[str]) -> None:
                 "Drives": models["drives"],
                 "Training time": [duration(None if pd.isna(hours) else hours) for hours in models["hours"]],
                 "State": models["state"],
-                "Converged at iteration": models["converged_at"].map(_whole),
-                "Every second drive finished from iteration": models["steady_at"].map(_whole),
+                "Converged at": models["converged_at"].map(_whole),
+                "Every second finishes from": models["steady_at"].map(_whole),
                 "Completion at the end": [
                     _chance(*row)
                     for row in models[["completion", "completion_low", "completion_high"]].to_numpy()

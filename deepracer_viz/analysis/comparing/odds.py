@@ -153,7 +153,7 @@ def _verdict(models: pd.DataFrame, race: RaceFormat, left_out: list[str]) -> str
     if race.target is not None and models["target_chance"].notna().any():
         best = models.loc[models["target_chance"].idxmax()]
         said.append(
-            f"The best chance to beat {race.target:.2f} s has {best['name']}: {percent(best['target_chance'])} "
+            f"{best['name']} has the best chance to beat {race.target:.2f} s: {percent(best['target_chance'])} "
             f"({percent(best['target_low'])} to {percent(best['target_high'])})."
         )
     guessed = list(models.loc[models["training_odds"], "name"])

@@ -140,5 +140,5 @@ def _verdict(sections: pd.DataFrame, names: list[str], left_out: list[str]) -> s
         for row in ends.rename(columns={"name": "name_"}).itertuples()
     ]
     if worst:
-        said.append(f"Most drives break off: {', '.join(worst)}. Work there first.")
+        said.append(f"Where most drives break off: {', '.join(worst)}. Work there first.")
     return " ".join([*said, *left_out])
