@@ -104,7 +104,9 @@ def _row(name: str, table: pd.DataFrame, progress) -> dict:
     newest = driven.tail(TREND_ITERATIONS)
     laps, drives = int(newest["laps"].sum()), int(newest["episodes"].sum())
     low, high = wilson_interval(laps, drives)
-    steady = driven[driven["completion_smooth"] >= STEADY_COMPLETION].head(1)
+    # A training shorter than the window has no moving average.
+    measure = "completion_smooth" if progress.smoothable else "completion"
+    steady = driven[driven[measure] >= STEADY_COMPLETION].head(1)
     at = progress.converged_at
     settled = driven[driven["iteration"] == at] if at is not None else driven.head(0)
     return {
@@ -142,7 +144,7 @@ def _verdict(models: pd.DataFrame, left_out: list[str]) -> str:
     said = [
         f"At the end of its training {first['name']} finishes {_share(first)}"
         + "".join(f", {row['name']} {_share(row)}" for _, row in ordered.iloc[1:].iterrows())
-        + f" (newest {counted(TREND_ITERATIONS, 'iteration')} each)."
+        + f" (of its newest {counted(TREND_ITERATIONS, 'iteration')})."
     ]
     if len(ordered) > 1 and first["completion_low"] <= ordered.iloc[1]["completion_high"]:
         said.append(f"{first['name']} and {ordered.iloc[1]['name']} are too close to tell apart.")
