@@ -2,7 +2,8 @@
 
 Every colour here has a contrast of at least 3:1 against both of Streamlit's backgrounds
 (WCAG 2.2, criterion 1.4.11) and the set stays apart under the three common colour-vision
-deficiencies; it is drawn from the palette of Okabe and Ito (2008), "Color Universal Design".
+deficiencies; it is drawn from the palette of Okabe and Ito (2008), "Color Universal Design", and
+violet and brown are chosen to stay apart from it.
 """
 
 import altair as alt

