@@ -21,11 +21,11 @@ CLOCKS = {"iteration": "Iteration", "hours": "Hours of training"}
 """Axes of :func:`compare_training_sheet`."""
 
 STRIPS = {
-    "progress_mean": ("Mean progress (%)", 0.0, 0.30),
-    "completion": ("Completed laps (%)", 0.36, 0.66),
-    "entropy": ("Entropy", 0.72, 1.0),
+    "progress_mean": "Mean progress (%)",
+    "completion": "Completed laps (%)",
+    "entropy": "Entropy",
 }
-"""Measures of :func:`compare_training_sheet`: title of the axis, top and bottom of its strip (shares of height)."""
+"""Measures of :func:`compare_training_sheet` and the titles of their axes."""
 
 _ODDS = {
     "win": "Beats the others",
@@ -358,8 +358,10 @@ def _training(count: int, measures: tuple[str, ...], by: str) -> Drawing:
         .axis(grid=False, tickCount=10)
     )
     strips = []
-    for measure in measures:
-        title, top, bottom = STRIPS[measure]
+    for place, measure in enumerate(measures):
+        title = STRIPS[measure]
+        # Shares of the height and not pixels: a full-screen view changes the height.
+        top, bottom = (round((place + share) / (len(measures) - 0.18), 4) for share in (0, 0.82))
         scale = {"range": [alt.expr(f"height * {bottom}"), alt.expr(f"height * {top}")]}
         scale |= {"zero": False} if measure == "entropy" else {"domain": [0, 100]}
         axis = {"tickCount": 4, "minExtent": 44, "orient": "left"}
@@ -386,7 +388,7 @@ def _training(count: int, measures: tuple[str, ...], by: str) -> Drawing:
     return drawing(
         alt.layer(*strips)
         .resolve_scale(y="independent")
-        .properties(width="container", height=680, title=alt.Title(slot("title")))
+        .properties(width="container", height=110 + 190 * len(measures), title=alt.Title(slot("title")))
     )
 
 

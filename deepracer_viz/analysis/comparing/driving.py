@@ -34,6 +34,8 @@ class DrivingComparison:
         One row per section, in order of the track, and contender: ``section``, ``name``, ``time`` (mean of its
         laps, s, without the time lost to a standing start), ``lost`` (s, on the first; 0 for the first), ``low``,
         ``high`` (95 % interval of ``lost``), ``fastest`` (least time of all there), ``laps``.
+    totals : pandas.DataFrame
+        The same of the whole lap, one row per contender: ``name``, ``lost``, ``low``, ``high`` (s).
     laps : dict of str to int
         Laps behind each contender, in order.
     group : str
@@ -48,6 +50,7 @@ class DrivingComparison:
 
     delta: pd.DataFrame
     sections: pd.DataFrame
+    totals: pd.DataFrame
     laps: dict[str, int]
     group: str
     track: Track | None
@@ -113,16 +116,17 @@ def compare_driving(contenders: list[Contender], group: str = "typical", seed: i
     columns = ["name", "place", "section", "delta", "low", "high"]
     empty = pd.DataFrame({column: [] for column in columns}).astype({"name": str, "section": str})
     delta = pd.concat(deltas, ignore_index=True)[columns] if deltas else empty
-    sections = _sections(parts, seed)
+    sections, totals = _sections(parts, seed)
     laps = {name: len(of_model.drives) for name, of_model in traces.items()}
     return DrivingComparison(
         delta=delta,
         sections=sections,
+        totals=totals,
         laps=laps,
         group=group,
         track=track,
         left_out=left_out,
-        verdict=_verdict(sections, laps, group, left_out),
+        verdict=_verdict(sections, totals, laps, group, left_out),
     )
 
 
@@ -133,12 +137,13 @@ def _parts(times: pd.DataFrame) -> pd.DataFrame:
     return net.pivot_table(index="unique_episode", columns="section", values="net", sort=False).dropna()
 
 
-def _sections(parts: dict[str, pd.DataFrame], seed: int) -> pd.DataFrame:
-    """Mean seconds of each contender in each section, and what it lost there on the first."""
+def _sections(parts: dict[str, pd.DataFrame], seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Mean seconds of each contender in each section, and what it lost on the first there and in all."""
     columns = ["section", "name", "time", "lost", "low", "high", "fastest", "laps"]
     parts = {name: laps for name, laps in parts.items() if len(laps)}
     if not parts:
-        return pd.DataFrame({column: [] for column in columns}).astype({"section": str, "name": str})
+        empty = pd.DataFrame({column: [] for column in columns}).astype({"section": str, "name": str})
+        return empty, empty[["name", "lost", "low", "high"]]
     first = next(iter(parts.values()))
     names = [name for name in first.columns if all(name in laps.columns for laps in parts.values())]
     means, drawn = {}, {}
@@ -148,9 +153,12 @@ def _sections(parts: dict[str, pd.DataFrame], seed: int) -> pd.DataFrame:
         means[name], drawn[name] = values.mean(axis=0), weights @ values / n
     base, base_drawn = (next(iter(of_all.values())) for of_all in (means, drawn))
     least = np.min(list(means.values()), axis=0)
-    tables = []
+    tables, totals = [], []
     for name, mean in means.items():
-        low, high = np.quantile(drawn[name] - base_drawn, [0.025, 0.975], axis=0)
+        apart = drawn[name] - base_drawn
+        low, high = np.quantile(apart, [0.025, 0.975], axis=0)
+        ends = np.quantile(apart.sum(axis=1), [0.025, 0.975])
+        totals.append([name, float((mean - base).sum()), *ends.tolist()])
         tables.append(
             pd.DataFrame(
                 {
@@ -167,23 +175,29 @@ def _sections(parts: dict[str, pd.DataFrame], seed: int) -> pd.DataFrame:
             )
         )
     table = pd.concat(tables).sort_values("order", kind="stable")
-    return table[columns].reset_index(drop=True)
+    totals = pd.DataFrame(totals, columns=["name", "lost", "low", "high"])
+    return table[columns].reset_index(drop=True), totals
 
 
-def _verdict(sections: pd.DataFrame, laps: dict[str, int], group: str, left_out: list[str]) -> str:
+def _verdict(
+    sections: pd.DataFrame, totals: pd.DataFrame, laps: dict[str, int], group: str, left_out: list[str]
+) -> str:
     """Who is faster over the lap, and where most of it comes from."""
     names = list(laps)
     if len(names) < 2 or sections.empty:
         return " ".join(["There are no two of them whose laps could be laid over each other.", *left_out])
-    total = sections.groupby("name", sort=False)["time"].sum()
+    total = totals.set_index("name")
     said = []
     for name in names[1:]:
         mine = sections[sections["name"] == name]
-        lost = float(total[name] - total[names[0]])
-        faster = "slower" if lost > 0 else "faster"
+        lost, low, high = total.loc[name, ["lost", "low", "high"]]
+        if low <= 0 <= high:
+            pace = f"as fast a lap as {names[0]}, as far as these laps can tell: {_seconds(lost, low, high)}"
+        else:
+            pace = f"{_seconds(abs(lost), *sorted([abs(low), abs(high)]))} a lap "
+            pace += f"{'slower' if lost > 0 else 'faster'} than {names[0]}"
         said.append(
-            f"{name} is {abs(lost):.2f} s a lap {faster} than {names[0]} ({group} laps, n = {laps[name]} and "
-            f"{laps[names[0]]}, standing starts left out)."
+            f"{name} is {pace} ({group} laps, n = {laps[name]} and {laps[names[0]]}, standing starts left out)."
         )
         sure = mine[(mine["low"] > 0) | (mine["high"] < 0)]
         wins, loses = sure[sure["lost"] < 0], sure[sure["lost"] > 0]
@@ -191,12 +205,12 @@ def _verdict(sections: pd.DataFrame, laps: dict[str, int], group: str, left_out:
         if len(wins):
             best = wins.loc[wins["lost"].idxmin()]
             where.append(
-                f"wins most in {_place(best)} ({-best['lost']:.2f} s, {-best['high']:.2f} to {-best['low']:.2f})"
+                f"wins most in {_place(best)}: {_seconds(-best['lost'], -best['high'], -best['low'])}"
             )
         if len(loses):
             worst = loses.loc[loses["lost"].idxmax()]
             where.append(
-                f"loses most in {_place(worst)} ({worst['lost']:.2f} s, {worst['low']:.2f} to {worst['high']:.2f})"
+                f"loses most in {_place(worst)}: {_seconds(worst['lost'], worst['low'], worst['high'])}"
             )
         said.append(
             f"It {' and '.join(where)}."
@@ -204,6 +218,12 @@ def _verdict(sections: pd.DataFrame, laps: dict[str, int], group: str, left_out:
             else "No section makes that difference with certainty: drive more."
         )
     return " ".join([*said, *left_out])
+
+
+def _seconds(value: float, low: float, high: float) -> str:
+    # A difference that rounds to nothing has no sign.
+    value, low, high = (round(float(figure), 2) + 0.0 for figure in (value, low, high))
+    return f"{value:.2f} s ({low:.2f} to {high:.2f})"
 
 
 def _place(row: pd.Series) -> str:

@@ -21,6 +21,9 @@ RESAMPLES = 1000
 MOST_LEVELS = 300
 """Lap times are gathered in at most so many classes for the intervals; the chances themselves are exact."""
 
+MOST_BINS = 120
+"""Most bars of the histogram that all share; laps on different tracks may lie far apart."""
+
 _LEVEL = 0.95
 
 
@@ -222,20 +225,31 @@ def _models(contenders: list[Contender], outcomes: dict[str, np.ndarray], ranked
 
 
 def _bins(outcomes: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Shares of laps in bins that are the same for all; the bins are those of all laps together."""
+    """Shares of laps in bins that are the same for all: as narrow as those that suit one of them alone."""
     laps = {name: times[np.isfinite(times)] for name, times in outcomes.items()}
-    bins = performance_envelope(np.concatenate(list(laps.values()))).bins
+    alone = [performance_envelope(times).bins for times in laps.values() if len(times)]
     columns = ["name", "low", "high", "laps", "share", "beyond"]
-    if bins.empty:
+    if not alone:
         return pd.DataFrame({name: [] for name in columns}).astype({"name": str, "laps": int, "beyond": bool})
-    edges = np.append(bins["low"], bins["high"].iloc[-1])
-    parts = [
-        bins.assign(name=name, laps=np.histogram(times, edges)[0])
+    regular = [bins[~bins["beyond"]] for bins in alone]
+    first, last = min(bins["low"].min() for bins in regular), max(bins["high"].max() for bins in regular)
+    width = min(float((bins["high"] - bins["low"]).iloc[0]) for bins in regular)
+    width = max(width, (last - first) / MOST_BINS)
+    # Rounded so that an edge reads 12.3 and not 12.3000000001; and the last one lies beyond all regular bins.
+    edges = np.round(first + np.arange(int(np.ceil((last - first) / width - 1e-6)) + 1) * width, 9)
+    slowest = max(times.max() for times in laps.values() if len(times))
+    regular_bins = len(edges) - 1
+    if slowest >= edges[-1]:
+        edges = np.append(edges, np.nextafter(slowest, np.inf))
+    beyond = np.arange(len(edges) - 1) >= regular_bins
+    tables = [
+        pd.DataFrame(
+            {"name": name, "low": edges[:-1], "high": edges[1:], "laps": np.histogram(times, edges)[0]}
+        ).assign(share=lambda table: table["laps"] / table["laps"].sum(), beyond=beyond)
         for name, times in laps.items()
         if len(times)
     ]
-    table = pd.concat(parts, ignore_index=True)
-    return table.assign(share=table["laps"] / table.groupby("name")["laps"].transform("sum"))[columns]
+    return pd.concat(tables, ignore_index=True)[columns]
 
 
 def _verdict(models: pd.DataFrame, duels: pd.DataFrame, attempts: int, elsewhere: list[str]) -> str:

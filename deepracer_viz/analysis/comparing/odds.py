@@ -141,7 +141,7 @@ def _verdict(models: pd.DataFrame, race: RaceFormat, left_out: list[str]) -> str
             f"{percent(first['win_chance'])} ({percent(first['win_low'])} to {percent(first['win_high'])}), "
             f"{second['name']} (checkpoint {second['checkpoint']}) with {percent(second['win_chance'])}."
         )
-        if second["win_high"] > first["win_chance"]:
+        if second["win_high"] > first["win_low"]:
             said.append(
                 "The two are too close for these drives to tell apart: evaluate both before the race."
             )
