@@ -161,26 +161,30 @@ def shelf_of(model: Model) -> Shelf:
 
 def read_model(name: str, model: Model) -> TrainingRun:
     """Read a model, or take it from its slot; shows progress, and ends the page when nothing was found."""
-    run, error = try_model(name, model)
-    if run is None:
-        st.error(plain(error), icon=":material/error:")
+    slot = _filled(name, model)
+    if slot.run is None:
+        st.error(plain(slot.error), icon=":material/error:")
         st.stop()
-    return run
+    for evaluations in (False, True):
+        placed_of(slot.run, evaluations)
+    slot.size = _bytes_of(slot.run)
+    return slot.run
 
 
 def try_model(name: str, model: Model) -> tuple[TrainingRun | None, str]:
     """Read a model, or take it from its slot; shows progress, and returns the message when nothing was found."""
+    slot = _filled(name, model)
+    return slot.run, slot.error
+
+
+def _filled(name: str, model: Model) -> Slot:
     slot, bar = shelf_of(model).slot(model.stamp), st.empty()
     words = f"Reading {plain(name)}"
     slot.fill(name, model, lambda done, total: bar.progress(done / max(total, 1), text=words))
     bar.empty()
     for note in slot.notes:
         st.warning(plain(note), icon=":material/warning:")
-    if slot.run is not None:
-        for evaluations in (False, True):
-            placed_of(slot.run, evaluations)
-        slot.size = _bytes_of(slot.run)
-    return slot.run, slot.error
+    return slot
 
 
 @dataclass
