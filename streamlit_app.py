@@ -17,6 +17,7 @@ from deepracer_viz.page import (
     driving,
     envelope,
     follow,
+    history,
     lap,
     league,
     report,
@@ -42,7 +43,7 @@ st.set_page_config("deepracer_viz", page_icon=ICON, layout="wide")
 
 def forget_choices() -> None:
     """Let go of choices that mean nothing for another model."""
-    for key in ("iterations", "drives", "evaluations", "actions", "speed_band", "steering_band"):
+    for key in ("iterations", "drives", "evaluations", "actions", "speed_band", "steering_band", "earlier"):
         st.session_state.pop(key, None)
     lap.forget_pick()
     comparing.forget()
@@ -125,8 +126,8 @@ if every:
     run, show_note = follow.read(model_name, models[model_name], every)
 else:
     run = read_model(model_name, models[model_name])
-
 with st.sidebar:
+    run = history.join(model_name, models, run)
     has_training, has_evaluations = len(run.episodes) > 0, len(run.evaluation_episodes) > 0
     evaluations = not has_training
     if has_training and has_evaluations:

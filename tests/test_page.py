@@ -460,3 +460,33 @@ def test_a_drive_is_played_to_its_end():
     page.run()
     assert not page.exception
     assert page.toggle(key="playing").value is False
+
+
+@pytest.fixture
+def two_jobs(tmp_path, sample_logs, monkeypatch):
+    """Folder with the simulation logs of two trainings alone: nothing in them speaks against a clone."""
+    for name, model in (("first", "over-trained"), ("second", "steady-and-slow")):
+        with tarfile.open(sample_logs / f"{model}.tar.gz") as archive:
+            [log] = [
+                member for member in archive if "robomaker" in member.name and member.name.endswith(".log")
+            ]
+            (tmp_path / f"{name}.log").write_bytes(archive.extractfile(log).read())
+    monkeypatch.setenv("DEEPRACER_LOGS", str(tmp_path))
+
+
+def test_a_model_and_the_job_before_it_are_one_history(two_jobs):
+    alone = open_page(model="second")
+    page = open_page(model="second", earlier=["first"])
+    assert_whole(page)
+    assert "left out" not in said(page)
+    drives = [int(metric(p, "Iterations")) for p in (open_page(model="first"), alone, page)]
+    assert drives[0] + drives[1] == drives[2]
+    assert any(
+        dataset.name == "seams" for chart in page.get("vega_lite_chart") for dataset in chart.proto.datasets
+    )
+
+
+def test_a_job_that_cannot_have_come_before_is_named():
+    page = open_page(model="over-trained (sample)", earlier=["planted-faults (sample)"])
+    assert not page.exception
+    assert "planted-faults (sample) is left out" in said(page)

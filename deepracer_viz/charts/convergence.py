@@ -71,7 +71,11 @@ class _Layout:
 
 
 def training_progress_chart(
-    answer: TrainingProgress, shown=tuple(SERIES), evaluations: bool = True, height: int = 560
+    answer: TrainingProgress,
+    shown=tuple(SERIES),
+    evaluations: bool = True,
+    height: int = 560,
+    jobs: pd.DataFrame | None = None,
 ) -> alt.LayerChart | alt.Chart:
     """Draw entropy (left axis) against progress, completed laps and scaled reward (right axis, percent).
 
@@ -90,23 +94,29 @@ def training_progress_chart(
         Draw the evaluation drives too.
     height : int
         Height of the chart (px).
+    jobs : pandas.DataFrame, optional
+        As `TrainingRun.jobs`: where a clone goes on is marked.
 
     Returns
     -------
     altair.LayerChart or altair.Chart
         A single view as wide as its container; a sentence in its place without iterations.
     """
-    return training_progress_sheet(answer, shown, evaluations, height).chart()
+    return training_progress_sheet(answer, shown, evaluations, height, jobs).chart()
 
 
 def training_progress_sheet(
-    answer: TrainingProgress, shown=tuple(SERIES), evaluations: bool = True, height: int = 560
+    answer: TrainingProgress,
+    shown=tuple(SERIES),
+    evaluations: bool = True,
+    height: int = 560,
+    jobs: pd.DataFrame | None = None,
 ) -> Sheet:
     """Return what :func:`training_progress_chart` shows, quickly filled.
 
     Parameters
     ----------
-    answer, shown, evaluations, height
+    answer, shown, evaluations, height, jobs
         As of :func:`training_progress_chart`.
 
     Returns
@@ -125,6 +135,8 @@ def training_progress_sheet(
     tables |= {"right": _lines(blocks, right, layout.smoothed)} if right else {}
     tables |= {"evaluations": _evaluations(answer.evaluations)} if evaluated else {}
     tables |= {"badges": badges} if len(badges) else {}
+    seams = _seams(jobs, answer)
+    tables |= {"seams": seams} if len(seams) else {}
     if there or evaluated:
         entries = [series for series, _, _ in _legend(there, evaluated)]
         tables["legend"] = pd.DataFrame({"series": entries, "entry": range(len(entries))})
@@ -133,11 +145,13 @@ def training_progress_sheet(
         "rows": int(badges["row"].max()) + 1 if len(badges) else 0,
         "said": _said(answer, len(blocks["iteration"])),
     }
-    return Sheet(_progress(layout, there, evaluated, len(badges) > 0), tables, values)
+    return Sheet(_progress(layout, there, evaluated, len(badges) > 0, len(seams) > 0), tables, values)
 
 
 @functools.lru_cache(maxsize=32)
-def _progress(layout: _Layout, there: tuple[str, ...], evaluated: bool, marked: bool) -> Drawing:
+def _progress(
+    layout: _Layout, there: tuple[str, ...], evaluated: bool, marked: bool, joined: bool
+) -> Drawing:
     x = _x(layout)
     room = {"minExtent": _SIDE, "maxExtent": _SIDE}
     percent = (
@@ -165,6 +179,7 @@ def _progress(layout: _Layout, there: tuple[str, ...], evaluated: bool, marked: 
     return drawing(
         alt.layer(
             *_converged(layout, x),
+            *(_where_jobs_begin(layout) if joined else []),
             *([_series("left", x, entropy, looks, layout)] if left else []),
             *([_series("right", x, percent, looks, layout)] if right else []),
             _hover(layout, x, top="plot_begin"),
@@ -523,6 +538,33 @@ def _place(answer: TrainingProgress, first: int) -> pd.DataFrame:
         f" ({low} to {high})" if low < high else ""
     )
     return pd.DataFrame({"iteration": [at], "low": [low - 0.5], "high": [high + 0.5], "words": [said]})
+
+
+def _seams(jobs: pd.DataFrame | None, answer: TrainingProgress) -> pd.DataFrame:
+    """Where a clone goes on, among the iterations shown."""
+    if jobs is None:
+        return pd.DataFrame({"begin": [], "name": []})
+    later = jobs.iloc[1:]
+    shown = later["first_iteration"].between(
+        answer.iterations["iteration"].min() + 1, answer.iterations["iteration"].max()
+    )
+    later = later[shown]
+    return pd.DataFrame({"begin": later["first_iteration"] - 0.5, "name": later["name"]})
+
+
+def _where_jobs_begin(layout: _Layout) -> list[alt.Chart]:
+    """A line where one job of a history ends and the next, its clone, begins."""
+    base = table("seams").encode(
+        _x(layout, "begin"), tooltip=alt.Tooltip("name:N", title="From here on the clone")
+    )
+    return [
+        base.mark_rule(strokeDash=[2, 3], strokeWidth=2).encode(
+            y=alt.value(alt.expr("plot_top")), y2=alt.value(alt.expr("height"))
+        ),
+        base.mark_text(align="left", baseline="bottom", dx=4, dy=-4, limit=160).encode(
+            y=alt.value(alt.expr("height")), text="name:N"
+        ),
+    ]
 
 
 def _converged(layout: _Layout, x: alt.X, label: bool = True) -> list[alt.Chart]:

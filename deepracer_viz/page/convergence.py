@@ -71,7 +71,7 @@ def show(drives: Drives, run: TrainingRun, iterations: tuple[int, int] | None = 
         st.caption(_about(progress, drives, run))
     if len(progress.iterations):
         shown = [key for name, key in names.items() if name in lines]
-        _show_charts(progress, shown, _EVALUATIONS in lines)
+        _show_charts(progress, shown, _EVALUATIONS in lines, run.jobs)
         _show_consistency(progress)
     for note in (progress.evaluation_note, progress.entropy_note):
         if note:
@@ -107,9 +107,9 @@ def _about(progress: TrainingProgress, drives: Drives, run: TrainingRun) -> str:
     return plain(" · ".join(facts))
 
 
-def _show_charts(progress: TrainingProgress, shown: list[str], evaluations: bool) -> None:
+def _show_charts(progress: TrainingProgress, shown: list[str], evaluations: bool, jobs: pd.DataFrame) -> None:
     st.vega_lite_chart(
-        training_progress_sheet(progress, shown, evaluations).vega_lite(),
+        training_progress_sheet(progress, shown, evaluations, jobs=jobs).vega_lite(),
         key="progress_chart",
         alt=f"Entropy, progress, completed laps and reward over the iterations. {progress.verdict}",
     )

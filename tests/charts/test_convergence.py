@@ -466,3 +466,19 @@ def test_the_clone_shows_its_eight_iterations(real_logs):
     assert found["Total reward, scaled"].min() == pytest.approx(5)
     assert found["Total reward, scaled"].max() == pytest.approx(95)
     assert hovers(progress(answer))[1]["driver"].tolist() == [str(c) for c in range(7, 15)]
+
+
+def test_where_a_clone_goes_on_is_marked():
+    answer = training_progress(drives(10))
+    jobs = pd.DataFrame(
+        {
+            "name": ["first", "clone", "not shown"],
+            "first_iteration": [0, 5, 12],
+            "last_iteration": [4, 11, 20],
+            "first_checkpoint": [0, 3, 9],
+        }
+    )
+    spec = training_progress_sheet(answer, jobs=jobs).to_dict()
+    assert spec["datasets"]["seams"] == [{"begin": 4.5, "name": "clone"}]
+    assert "seams" not in training_progress_sheet(answer, jobs=jobs.iloc[:1]).to_dict()["datasets"]
+    training_progress_chart(answer, jobs=jobs).to_dict()
