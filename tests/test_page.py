@@ -465,7 +465,7 @@ def test_a_drive_is_played_to_its_end():
 @pytest.fixture
 def two_jobs(tmp_path, sample_logs, monkeypatch):
     """Folder with the simulation logs of two trainings alone: nothing in them speaks against a clone."""
-    for name, model in (("first", "over-trained"), ("second", "steady-and-slow")):
+    for name, model in (("first", "over-trained"), ("second", "fast-but-fragile")):
         with tarfile.open(sample_logs / f"{model}.tar.gz") as archive:
             [log] = [
                 member for member in archive if "robomaker" in member.name and member.name.endswith(".log")
