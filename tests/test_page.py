@@ -464,13 +464,14 @@ def test_a_drive_is_played_to_its_end():
 
 @pytest.fixture
 def two_jobs(tmp_path, sample_logs, monkeypatch):
-    """Folder with the simulation logs of two trainings alone: nothing in them speaks against a clone."""
-    for name, model in (("first", "over-trained"), ("second", "fast-but-fragile")):
-        with tarfile.open(sample_logs / f"{model}.tar.gz") as archive:
-            [log] = [
-                member for member in archive if "robomaker" in member.name and member.name.endswith(".log")
-            ]
-            (tmp_path / f"{name}.log").write_bytes(archive.extractfile(log).read())
+    """Folder with a training in two halves, each of which says nothing of its origin."""
+    with tarfile.open(sample_logs / "over-trained.tar.gz") as archive:
+        [log] = [member for member in archive if member.name.endswith("robomaker.log")]
+        lines = archive.extractfile(log).readlines()
+    steps = [i for i, line in enumerate(lines) if b"SIM_TRACE_LOG" in line]
+    begins = [i for i in steps if b"SIM_TRACE_LOG:360," in lines[i]]
+    (tmp_path / "first.log").write_bytes(b"".join(lines[: begins[0]]))
+    (tmp_path / "second.log").write_bytes(b"".join(lines[begins[0] :]))
     monkeypatch.setenv("DEEPRACER_LOGS", str(tmp_path))
 
 
