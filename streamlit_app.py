@@ -4,7 +4,12 @@ Start it with ``streamlit run streamlit_app.py``; add ``-- --logs FOLDER`` (or s
 the models of a folder before the sample models.
 """
 
+import os
 from pathlib import Path
+
+# Before numpy is there: its matrices are small here, and for each of them the threads of OpenBLAS would spin on every
+# core, which takes as much of a processor as all the rest of a page and takes it from the other visitors.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import streamlit as st
 
