@@ -358,9 +358,27 @@ class _Levels:
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each checkpoint's level, at each point."""
-        mean = (self.designs @ self.parameters[..., None])[..., 0] + self.own
         variance = _variances(self.designs, self.precision)
-        return mean, np.sqrt(variance * (1 - self.own_slope) ** 2 + self.own_sd**2)
+        return self._means(), np.sqrt(variance * (1 - self.own_slope) ** 2 + self.own_sd**2)
+
+    def expected(self) -> np.ndarray:
+        """Mean of each checkpoint's level (checkpoints,), over all points."""
+        return self.weights @ self._means()
+
+    def doubt(self) -> np.ndarray:
+        """In what directions the levels may be off together, at the most likely point.
+
+        Columns that, each times a standard normal number, add up to what is not known of the levels.
+        """
+        likeliest = self.weights.argmax()
+        root = np.linalg.cholesky(np.linalg.inv(self.precision[likeliest]))
+        together = self.designs[likeliest] @ root * (1 - self.own_slope[likeliest])[:, None]
+        directions, sizes, _ = np.linalg.svd(together, full_matrices=False)
+        return (directions * sizes)[:, :MOST_DOUBTS]
+
+    def _means(self) -> np.ndarray:
+        """Mean of each checkpoint's level at each point."""
+        return (self.designs @ self.parameters[..., None])[..., 0] + self.own
 
     def draw(self, rng, versions: int) -> tuple[np.ndarray, np.ndarray]:
         """Draws of the levels (versions, checkpoints), and the point of the grid of each (versions,)."""
@@ -419,22 +437,12 @@ def _normal_levels(designs, usual, walk, own, noise, mean, n, within, spare) -> 
     )
 
 
-def _smoothed(numbers, walk, mean, n, scales, within=0.0, spare=0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Levels of the checkpoints from the means of ``n`` observations each, smoothed over neighbours.
-
-    Besides them, in what directions they may be off together: columns that, each times a standard normal
-    number, add up to what is not known of the levels at the most likely scales.
-    """
+def _smoothed(numbers, walk, mean, n, scales, within=0.0, spare=0.0) -> _Levels:
+    """Levels of the checkpoints from the means of ``n`` observations each, smoothed over neighbours."""
     grid = np.array(list(product(*scales)))
     about = np.average(mean[n > 0], weights=n[n > 0])
     designs = _designs(np.ones((len(numbers), 1)), walk, grid[:, 0])
-    levels = _normal_levels(designs, [(about, 10.0)], walk, grid[:, 1], grid[:, 2], mean, n, within, spare)
-    likeliest = levels.weights.argmax()
-    root = np.linalg.cholesky(np.linalg.inv(levels.precision[likeliest]))
-    together = levels.designs[likeliest] @ root * (1 - levels.own_slope[likeliest])[:, None]
-    directions, sizes, _ = np.linalg.svd(together, full_matrices=False)
-    doubt = (directions * sizes)[:, :MOST_DOUBTS]
-    return levels.weights @ levels.moments()[0], doubt
+    return _normal_levels(designs, [(about, 10.0)], walk, grid[:, 1], grid[:, 2], mean, n, within, spare)
 
 
 @dataclass(frozen=True, eq=False)
@@ -472,7 +480,7 @@ def _training_progress(training, numbers, walk) -> np.ndarray:
     total = np.bincount(place, training["share"], minlength=len(numbers))
     mean = special.logit((total + 0.25) / (n + 0.5))
     # Every drive has a progress, so that, unlike lap times, it is known well enough to be taken as it is.
-    return _smoothed(numbers, walk, mean, n, (_PROGRESS_WALKS, _PROGRESS_OWN, _PROGRESS_NOISE))[0]
+    return _smoothed(numbers, walk, mean, n, (_PROGRESS_WALKS, _PROGRESS_OWN, _PROGRESS_NOISE)).expected()
 
 
 def _survival_levels(designs, walk, own, scales, places, evaluations, numbers) -> _Levels:
@@ -634,7 +642,8 @@ def _lap_times(training, evaluations, numbers, walk) -> _LapTimes | None:
     unit = float((raced if trained.empty else trained)["time"].median())
     level, doubt = np.ones(len(numbers)), np.zeros((len(numbers), 0))
     if len(trained):
-        level, doubt = _training_level(trained, unit, numbers, walk)
+        levels = _training_levels(trained, unit, numbers, walk)
+        level, doubt = levels.expected(), levels.doubt()
     n, mean, within = _of_checkpoints(raced["time"] / unit, raced["checkpoint"], numbers)
     grid = np.array(list(product(_LAP_WALKS, _LAP_OWN, _LAP_NOISE)))
     # About the middle of the laps that training has, so that offset and slope do not trade with each other.
@@ -667,8 +676,8 @@ def _of_checkpoints(values, checkpoints, numbers):
     return n, mean, float(((values - mean[place]) ** 2).sum())
 
 
-def _training_level(trained, unit, numbers, walk) -> tuple[np.ndarray, np.ndarray]:
-    """Level of each checkpoint's training laps in units, as of `_smoothed`."""
+def _training_levels(trained, unit, numbers, walk) -> _Levels:
+    """Levels of the checkpoints' training laps in units, as of `_smoothed`."""
     times = trained["time"] / unit - _start_offset(trained) / unit
     n, mean, within = _of_checkpoints(times, trained["checkpoint"], numbers)
     return _smoothed(
