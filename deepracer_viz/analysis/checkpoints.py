@@ -231,52 +231,85 @@ def rank_checkpoints(
     race = race or RaceFormat(attempts=attempts, target=target)
     drives = ended(episodes[episodes["checkpoint"] >= 0])
     laps = _timed_laps(drives)
-    table = drives.groupby("checkpoint").agg(
-        iteration=("iteration", "min"),
-        episodes=("complete", "size"),
-        laps=("complete", "sum"),
-        progress_mean=("progress", "mean"),
-    )
-    _add_share(table, "completion", table["laps"])
+    numbers, place = np.unique(drives["checkpoint"].to_numpy(), return_inverse=True)
+    by_checkpoint = drives.groupby("checkpoint")
+    did = {
+        "episodes": np.bincount(place, minlength=len(numbers)),
+        "laps": np.bincount(place[drives["complete"].to_numpy(bool)], minlength=len(numbers)),
+    }
+    _add_share(did, "completion", did["laps"])
+    place_of_lap, time = np.searchsorted(numbers, laps["checkpoint"]), laps["time"].to_numpy(float)
+    did |= _quartiles(place_of_lap, time, len(numbers))
+    did["time_source"] = _sources(place_of_lap, laps["time_source"], len(numbers))
+    did["progress_mean"] = by_checkpoint["progress"].mean().to_numpy()
 
-    times = laps.groupby("checkpoint")["time"]
-    quartiles = times.quantile([0.25, 0.5, 0.75]).unstack().reindex(columns=[0.25, 0.5, 0.75])
-    table["fastest"] = times.min()
-    table["first_quartile"] = quartiles[0.25]
-    table["median"] = quartiles[0.5]
-    table["spread"] = (quartiles[0.75] - quartiles[0.25]).where(times.size() > 1)
-    sources = laps[["checkpoint", "time_source"]].drop_duplicates().astype({"time_source": str})
-    sources = sources.sort_values("time_source").groupby("checkpoint")["time_source"].agg(", ".join)
-    table["time_source"] = sources.reindex(table.index).fillna("")
-
-    of_checkpoint = ended(episodes.iloc[:0] if evaluations is None else evaluations).groupby("checkpoint")
-    table["evaluations"] = of_checkpoint.size().reindex(table.index, fill_value=0)
-    table["evaluation_laps"] = of_checkpoint["complete"].sum().reindex(table.index, fill_value=0).astype(int)
-    table["evaluation_completion"] = of_checkpoint["complete"].mean().reindex(table.index).astype(float)
+    evaluated = ended(episodes.iloc[:0] if evaluations is None else evaluations)
+    evaluated = evaluated[evaluated["checkpoint"].isin(numbers)]
+    place_of_evaluation = np.searchsorted(numbers, evaluated["checkpoint"])
+    finished = place_of_evaluation[evaluated["complete"].to_numpy(bool)]
+    did["evaluations"] = np.bincount(place_of_evaluation, minlength=len(numbers))
+    did["evaluation_laps"] = np.bincount(finished, minlength=len(numbers))
+    with np.errstate(invalid="ignore"):  # 0/0 is the NaN of a checkpoint without evaluations
+        did["evaluation_completion"] = did["evaluation_laps"] / did["evaluations"]
 
     if race.target is not None:
-        beaten = laps[laps["time"] < race.target].groupby("checkpoint").size()
-        table["beat_target_n"] = beaten.reindex(table.index, fill_value=0)
-        _add_share(table, "beat_target", table["beat_target_n"])
+        did["beat_target_n"] = np.bincount(place_of_lap[time < race.target], minlength=len(numbers))
+        _add_share(did, "beat_target", did["beat_target_n"])
 
     model = model or predict_races(episodes, evaluations)
-    expected = model.checkpoints.set_index("checkpoint").drop(columns="lap_sd")
-    odds = race_odds(model, race).set_index("checkpoint").drop(columns="result_chance")
-    table = table.join(expected.rename(columns={"finish": "finish_chance"})).join(odds).reset_index()
+    expected = model.checkpoints.join(race_odds(model, race).drop(columns="checkpoint"))
+    expected = expected.set_index("checkpoint").rename(columns={"finish": "finish_chance"}).reindex(numbers)
+    table = {
+        "checkpoint": numbers,
+        "model_file": pd.array([f"model_{number}.pb" for number in numbers], dtype="str"),
+        "iteration": by_checkpoint["iteration"].min().to_numpy(),
+        **{name: expected[name].to_numpy() for name in _EXPECTED},
+    }
     table["on_frontier"] = _non_dominated(table["lap_time"], table["finish_chance"])
-    table["model_file"] = "model_" + table["checkpoint"].astype(str) + ".pb"
-    table = table.sort_values(
-        ["win_chance", "finish_chance", "progress_mean", "checkpoint"], ascending=False
-    ).reset_index(drop=True)
-    table["rank"] = np.arange(1, len(table) + 1, dtype="int32")
-    table["why"] = _reasons(table)
-    leading = ["rank", "checkpoint", "model_file", "iteration", "win_chance", "win_low", "win_high"]
-    leading += ["finish_chance", "finish_low", "finish_high", "lap_time", "lap_time_low", "lap_time_high"]
-    leading += ["result", "result_low", "result_high", "on_frontier", "why", "episodes", "laps"]
-    leading += ["completion", "completion_low", "completion_high"]
-    leading += ["fastest", "first_quartile", "median", "spread", "time_source", "progress_mean"]
-    leading += ["evaluations", "evaluation_laps", "evaluation_completion"]
-    return table[leading + [name for name in table if name not in leading]]
+    table |= did
+    best_first = [-table[name] for name in ("win_chance", "finish_chance", "progress_mean", "checkpoint")]
+    table = pd.DataFrame(table).take(np.lexsort(best_first[::-1])).reset_index(drop=True)
+    table.insert(0, "rank", np.arange(1, len(table) + 1, dtype="int32"))
+    table.insert(table.columns.get_loc("on_frontier") + 1, "why", _reasons(table))
+    return table
+
+
+_EXPECTED = (
+    *("win_chance", "win_low", "win_high", "finish_chance", "finish_low", "finish_high"),
+    *("lap_time", "lap_time_low", "lap_time_high", "result", "result_low", "result_high"),
+)
+
+
+def _quartiles(place: np.ndarray, time: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    """Fastest lap, quartiles and their distance (s) of the laps of each checkpoint 0..count-1; NaN for too few."""
+    time = time[np.lexsort([time, place])]
+    number = np.bincount(place, minlength=count)
+    seen = np.flatnonzero(number)
+    first, ranks = (np.cumsum(number) - number)[seen], number[seen] - 1
+
+    def at(share: float) -> np.ndarray:
+        rank = ranks * share
+        below, above = time[first + np.floor(rank).astype(int)], time[first + np.ceil(rank).astype(int)]
+        answer = np.full(count, np.nan)
+        answer[seen] = below + (above - below) * (rank % 1)
+        return answer
+
+    fastest, low, middle, high = (at(share) for share in (0, 0.25, 0.5, 0.75))
+    return {
+        "fastest": fastest,
+        "first_quartile": low,
+        "median": middle,
+        "spread": np.where(number > 1, high - low, np.nan),
+    }
+
+
+def _sources(place: np.ndarray, source: pd.Series, count: int) -> pd.api.extensions.ExtensionArray:
+    """All sources of the lap times of each checkpoint 0..count-1, in words; "" without a lap."""
+    code, names = pd.factorize(source)
+    found: list[list[str]] = [[] for _ in range(count)]
+    for pair in np.unique(place * max(len(names), 1) + code):
+        found[pair // len(names)].append(str(names[pair % len(names)]))
+    return pd.array([", ".join(sorted(of_one)) for of_one in found], dtype="str")
 
 
 def fast_laps(episodes: pd.DataFrame) -> FastLaps:
@@ -326,9 +359,14 @@ def _add_share(table, name, successes):
 
 def _non_dominated(time, share):
     """Mark the rows that no other row beats: less time, more share. Rows without a time never are."""
-    best = share.groupby(time).max()  # sorted by time; drops rows without one
-    faster = best.cummax().shift(fill_value=-np.inf)
-    return (share == time.map(best)) & (share > time.map(faster))
+    known = np.flatnonzero(np.isfinite(time))
+    times, place = np.unique(time[known], return_inverse=True)
+    best = np.full(len(times), -np.inf)
+    np.maximum.at(best, place, share[known])
+    faster = np.append(-np.inf, np.maximum.accumulate(best))[:-1]
+    marked = np.zeros(len(time), dtype=bool)
+    marked[known] = (share[known] == best[place]) & (share[known] > faster[place])
+    return marked
 
 
 def _few_enough(laps):
@@ -345,14 +383,17 @@ def _few_enough(laps):
 
 def _per_iteration(laps, fast_only):
     block = _block(laps["iteration"], MAX_ITERATIONS)
-    table = laps.groupby(block).agg(
-        iteration=("iteration", "min"),
-        iteration_to=("iteration", "max"),
-        laps=("time", "size"),
-        mean=("time", "mean"),
-        best=("time", "min"),
-    )
-    return table.reset_index(drop=True).assign(fast_only=fast_only)
+    groups = laps.groupby(block)
+    iteration, time = groups["iteration"], groups["time"]
+    table = {
+        "iteration": iteration.min(),
+        "iteration_to": iteration.max(),
+        "laps": time.size(),
+        "mean": time.mean(),
+        "best": time.min(),
+    }
+    columns = {name: values.to_numpy() for name, values in table.items()}
+    return pd.DataFrame(columns).assign(fast_only=fast_only)
 
 
 def _block(iteration, most):
