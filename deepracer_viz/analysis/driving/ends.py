@@ -103,8 +103,10 @@ def endings(comparison: Comparison) -> Iterator[Ending]:
     end_cell = np.clip(np.searchsorted(place, end_at, "right") - 1, 0, cells - 1)
     weights = resampled(np.random.default_rng(1), count, RESAMPLES)
     laps = weights @ drives["complete"].to_numpy(np.float32)
-    lost = _by_cell(weights[:, failed], end_cell[failed], cells)
-    came = _comings(weights, begins, ends, place, track.closed)
+    # A row per drive is one block of memory, so that a place's drives are summed sample by sample at once.
+    of_drive = weights.T.copy()
+    lost = _by_cell(of_drive[failed], end_cell[failed], cells)
+    came = _comings(of_drive, begins, ends, place, track.closed)
     survive = 1 - np.minimum(lost / np.maximum(came, 1), 1)
     length = comparison.length
     reach = max(1, round(WITHIN / float(np.median(length))))
@@ -148,21 +150,21 @@ def endings(comparison: Comparison) -> Iterator[Ending]:
         )
 
 
-def _by_cell(weights: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
-    """Sum of the weights of the drives that belong to each cell: shape (S, cells)."""
-    sums = np.zeros((len(weights), cells), dtype=np.float32)
+def _by_cell(of_drive: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
+    """Sum of the weights, shape (drives, S), of the drives that belong to each cell: shape (S, cells)."""
+    sums = np.zeros((cells, of_drive.shape[1]), dtype=np.float32)
     order = np.argsort(cell, kind="stable")
     cell = cell[order]
     first = np.flatnonzero(np.diff(cell, prepend=-1))
     if len(first):
-        sums[:, cell[first]] = np.add.reduceat(weights[:, order], first, axis=1)
-    return sums
+        sums[cell[first]] = np.add.reduceat(of_drive[order], first, axis=0)
+    return sums.T.copy()
 
 
 def _comings(
-    weights: np.ndarray, begins: np.ndarray, ends: np.ndarray, place: np.ndarray, closed: bool
+    of_drive: np.ndarray, begins: np.ndarray, ends: np.ndarray, place: np.ndarray, closed: bool
 ) -> np.ndarray:
-    """How often the drives come to each cell, the one that they begin in included: shape (S, P).
+    """How often the drives, weighted in shape (drives, S), come to each cell, that of their begin included: (S, P).
 
     A drive comes to the places from where it begins on, up to where it ends, and to all of them again in every
     further round. So two sums along the track tell it.
@@ -175,6 +177,6 @@ def _comings(
     # From these places on in this round; cell P stands for none.
     started = np.searchsorted(place[:-1], begins, "right")
     ended = np.searchsorted(place[:-1], ends, "right")
-    along = _by_cell(weights, started, cells + 1) - _by_cell(weights, ended, cells + 1)
-    whole_rounds = (weights @ rounds.astype(np.float32))[:, None]
-    return whole_rounds + np.cumsum(along, axis=1)[:, :-1] + _by_cell(weights, first, cells)
+    along = _by_cell(of_drive, started, cells + 1) - _by_cell(of_drive, ended, cells + 1)
+    whole_rounds = (rounds.astype(np.float32) @ of_drive)[:, None]
+    return whole_rounds + np.cumsum(along, axis=1)[:, :-1] + _by_cell(of_drive, first, cells)
