@@ -231,10 +231,13 @@ def action_use(
         Continuous actions are counted in bins of `STEERING_BIN` times `SPEED_BIN` centred on multiples of these.
     """
     rows = driven_rows(steps) if placed is None else placed.has(COUNTED)
-    driven = steps.loc[rows, ["action", "steering_angle", "speed"]]
-    n = len(driven)
-    discrete = is_discrete(driven) if n else metadata_actions is not None
-    table = _discrete_use(driven, metadata_actions) if discrete else _continuous_use(driven)
+    action = steps["action"].to_numpy()[rows]
+    n = len(action)
+    discrete = (action >= 0).all() if n else metadata_actions is not None
+    if discrete:
+        table = _discrete_use(steps, np.where(rows, steps["action"].to_numpy(), -1), metadata_actions)
+    else:
+        table = _continuous_use(steps.loc[rows])
     table["share"] = table["steps"] / max(n, 1)
     unused = table.loc[table["steps"] == 0, ["action", "steering_angle", "speed"]].reset_index(drop=True)
     kind = "discrete" if discrete else "continuous"
@@ -248,17 +251,17 @@ def is_discrete(steps: pd.DataFrame) -> bool:
     return bool((steps["action"].to_numpy() >= 0).all())
 
 
-def _discrete_use(driven: pd.DataFrame, space: pd.DataFrame | None) -> pd.DataFrame:
-    """Steps of each discrete action."""
+def _discrete_use(steps: pd.DataFrame, action: np.ndarray, space: pd.DataFrame | None) -> pd.DataFrame:
+    """Steps of each discrete action; the action is -1 where a step does not count."""
+    count = np.bincount(action + np.int16(1))[1:]
+    taken = np.flatnonzero(count)
     # What an action does never changes; the median of some rows passes over a broken one.
-    action = driven["action"].to_numpy()
-    order = np.argsort(action, kind="stable")
-    count = np.bincount(action)
-    first = np.cumsum(count) - count
-    some = [order[begin : begin + min(many, 101)] for begin, many in zip(first, count, strict=True) if many]
-    few = driven.iloc[np.concatenate(some)] if some else driven
+    some = [
+        _first_rows(action, number, min(many, 101)) for number, many in zip(taken, count[taken], strict=True)
+    ]
+    few = steps.take(np.concatenate(some)) if some else steps.iloc[:0]
     table = few.groupby("action")[["steering_angle", "speed"]].median()
-    table = table.astype(float).assign(steps=count[count > 0])
+    table = table.astype(float).assign(steps=count[taken])
     if space is not None:
         count = max(len(space), int(table.index.max()) + 1 if len(table) else 0)
         table = table.reindex(pd.RangeIndex(count))
@@ -267,6 +270,12 @@ def _discrete_use(driven: pd.DataFrame, space: pd.DataFrame | None) -> pd.DataFr
         table[["steering_angle", "speed"]] = listed.fillna(table)
     table = table.fillna({"steps": 0}).astype({"steps": "int64"}).rename_axis("action").reset_index()
     return table.astype({"action": "int32"})
+
+
+def _first_rows(action: np.ndarray, number: int, many: int) -> np.ndarray:
+    """The first so many rows of an action, found without a look at all rows where it is a frequent one."""
+    found = np.flatnonzero(action[: 1 << 16] == number)
+    return (found if len(found) >= many else np.flatnonzero(action == number))[:many]
 
 
 def _continuous_use(driven: pd.DataFrame) -> pd.DataFrame:

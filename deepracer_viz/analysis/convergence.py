@@ -232,16 +232,19 @@ def training_progress(
 def _iterations(drives, policy_updates, window):
     laps = drives[drives["complete"].astype(bool)]
     by_iteration = drives.groupby("iteration")
-    table = by_iteration.agg(
-        checkpoint=("checkpoint", "min"),
-        episodes=("complete", "size"),
-        laps=("complete", "sum"),
-        completion=("complete", "mean"),
-        reward_total=("reward", "sum"),
-        reward_mean=("reward", "mean"),
-        progress_mean=("progress", "mean"),
-        progress_min=("progress", "min"),
-        progress_max=("progress", "max"),
+    complete, reward, progress = (by_iteration[name] for name in ("complete", "reward", "progress"))
+    table = pd.DataFrame(
+        {
+            "checkpoint": by_iteration["checkpoint"].min(),
+            "episodes": complete.size(),
+            "laps": complete.sum(),
+            "completion": complete.mean(),
+            "reward_total": reward.sum(),
+            "reward_mean": reward.mean(),
+            "progress_mean": progress.mean(),
+            "progress_min": progress.min(),
+            "progress_max": progress.max(),
+        }
     ).astype(dict.fromkeys(_MEASURES, float))
     table["lap_mean"] = laps.groupby("iteration")["time"].mean()
     updates = {"entropy": "entropy", "policy_loss": "surrogate_loss", "kl_divergence": "kl_divergence"}
@@ -392,12 +395,11 @@ def _evaluations(evaluations, driven):
             dict.fromkeys(names[:4], "int32")
         )
     ended = evaluations["complete"].astype(bool) | (evaluations["end_status"] != "in_progress")
-    table = (
-        evaluations[ended]
-        .groupby("checkpoint")
-        .agg(drives=("complete", "size"), laps=("complete", "sum"), progress_mean=("progress", "mean"))
-        .reset_index()
-    )
+    groups = evaluations[ended].groupby("checkpoint")
+    complete, progress = groups["complete"], groups["progress"]
+    table = pd.DataFrame(
+        {"drives": complete.size(), "laps": complete.sum(), "progress_mean": progress.mean()}
+    ).reset_index()
     table["iteration"] = table["checkpoint"] - first
     table["completion"] = table["laps"] / table["drives"]
     table["low"], table["high"] = wilson_interval(table["laps"], table["drives"])

@@ -374,9 +374,8 @@ def _measured(facts: _Facts, ends: pd.DataFrame) -> pd.DataFrame:
     table["passes"] = np.bincount(facts.pass_section[valid], minlength=count)
     table["lateral_spread"] = [_mean(spread[of_waypoint == row]) for row in range(count)]
     table["reward_spread"] = [_mean(reward_spread[of_waypoint == row]) for row in range(count)]
-    later = [
-        _second_half(np.flatnonzero(of_waypoint == row), places.sections.loc[row]) for row in range(count)
-    ]
+    ends_of = zip(table["waypoint_from"].tolist(), table["waypoint_to"].tolist(), strict=True)
+    later = [_second_half(np.flatnonzero(of_waypoint == row), *ends) for row, ends in enumerate(ends_of)]
     table["outside"] = [-side[row] * _mean(line[later[row]]) if side[row] else np.nan for row in range(count)]
     table["off_track_share"] = np.where(table["steps"] > 0, off / np.maximum(table["steps"], 1), np.nan)
 
@@ -402,10 +401,10 @@ def _measured(facts: _Facts, ends: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _second_half(waypoints: np.ndarray, section: pd.Series) -> np.ndarray:
+def _second_half(waypoints: np.ndarray, begin: int, end: int) -> np.ndarray:
     """Those of a section's waypoints that are in its second half."""
-    if section["waypoint_from"] > section["waypoint_to"]:
-        first = waypoints >= section["waypoint_from"]
+    if begin > end:
+        first = waypoints >= begin
         waypoints = np.concatenate([waypoints[first], waypoints[~first]])
     return waypoints[len(waypoints) // 2 :]
 
@@ -431,11 +430,13 @@ def _exit_ends(places: Places, ends: pd.DataFrame) -> np.ndarray:
         return np.zeros(0, dtype=int)
     along = track.position(ends["x"], ends["y"], ends["closest_waypoint"])[0]
     found = np.zeros(len(sections), dtype=int)
+    names, kinds, starts = (sections[name].tolist() for name in ("section", "kind", "start"))
+    ended_in = ends["section"].to_numpy(object)
     for row in range(len(sections) if track.closed else len(sections) - 1):
-        after = sections.loc[(row + 1) % len(sections)]
-        if sections.loc[row, "kind"] == "corner" and after["kind"] == "straight":
-            beyond = (along - after["start"]) % track.length
-            found[row] = int(((ends["section"] == after["section"]).to_numpy() & (beyond < EXIT)).sum())
+        after = (row + 1) % len(sections)
+        if kinds[row] == "corner" and kinds[after] == "straight":
+            beyond = (along - starts[after]) % track.length
+            found[row] = int(((ended_in == names[after]) & (beyond < EXIT)).sum())
     return found
 
 

@@ -126,7 +126,8 @@ class _Curves:
 
 def fit_trend(drives, measure):
     """Fit all curves of up to two changes and read the simplest that describes the measure, if it can be told."""
-    drives = drives[drives[measure].notna()]
+    known = drives[measure].notna()
+    drives = drives.loc[known, ["iteration", measure]]
     if drives["iteration"].nunique() < MIN_ITERATIONS:
         return None
     points = _points(drives, measure)
@@ -192,9 +193,10 @@ def fit_trend(drives, measure):
 
 def _points(drives, measure):
     """Mean and precision of a measure for each iteration, or for each of ``MAX_BLOCKS`` blocks of them."""
-    values = drives.groupby("iteration")[measure].agg(["size", "mean", "var"])
-    size, mean = values["size"].to_numpy(float), values["mean"].to_numpy(float)
-    within = ((size - 1) * values["var"].fillna(0)).sum()
+    values = drives.groupby("iteration")[measure]
+    size, means = values.size().to_numpy(float), values.mean()
+    mean = means.to_numpy(float)
+    within = ((size - 1) * values.var().fillna(0)).sum()
     if (size - 1).sum() >= len(size):
         variance = within / (size - 1).sum()
     else:
@@ -205,7 +207,7 @@ def _points(drives, measure):
 
     count = len(size)
     block = np.arange(count) * min(count, MAX_BLOCKS) // count
-    iteration = values.index.to_numpy(float)
+    iteration = means.index.to_numpy(float)
     drives_of = np.bincount(block, size)
     first = np.flatnonzero(np.diff(block, prepend=-1))
     return _Points(
@@ -378,7 +380,8 @@ def completion_trend(episodes: pd.DataFrame) -> CompletionTrend | None:
     drives = ended(episodes)
     if drives.empty:
         return None
-    counts = drives.groupby("iteration")["complete"].agg(["sum", "size"])
+    complete = drives.groupby("iteration")["complete"]
+    counts = pd.DataFrame({"sum": complete.sum(), "size": complete.size()})
     window = min(TREND_ITERATIONS, len(counts))
     together = counts.rolling(window).sum().dropna().astype(int)
     best = int(np.argmax(together["sum"] / together["size"]))

@@ -321,12 +321,16 @@ def time_account(times: pd.DataFrame, seed: int = 0) -> TimeAccount:
 def _laps(times: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Section times and start losses of the complete laps, shape (laps, sections), and names of the sections."""
     laps = times[times["complete_lap"]]
-    both = laps.pivot_table(
-        index="unique_episode", columns="section", values=["time", "start_loss"], aggfunc="sum", sort=False
+    row, drives = pd.factorize(laps["unique_episode"])
+    column, sections = pd.factorize(laps["section"])
+    shape = len(drives), len(sections)
+    cell, cells = row * len(sections) + column, len(drives) * len(sections)
+    missing = np.bincount(cell, minlength=cells) == 0
+    time, loss = (
+        np.where(missing, np.nan, np.bincount(cell, laps[name], cells)).reshape(shape)
+        for name in ("time", "start_loss")
     )
-    if laps.empty:
-        return np.zeros((0, 0)), np.zeros((0, 0)), []
-    return both["time"].to_numpy(), both["start_loss"].to_numpy(), list(both["time"].columns)
+    return time, loss, list(sections)
 
 
 def _typical_and_fast(
