@@ -2,6 +2,7 @@
 
 from functools import partial
 from hashlib import sha256
+from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -61,17 +62,18 @@ def show(
     race = choose_race(target)
     # Checkpoints without a chosen drive are not in the race either.
     evaluations = evaluations[evaluations["checkpoint"].isin(episodes["checkpoint"])]
-    choice = _choice(episodes, evaluations, race, best, last)
+    raced = _raced(episodes, evaluations)
+    choice = _choice(raced, race, best, last)
     first, stop, rest = choice.verdict.partition(". ")
     st.markdown(f"**{plain(first + stop.strip())}** {plain(rest)}")
-    raced = choice.ranking["lap_time"].notna().any()
-    if target is None and raced and len(choice.ranking) > 1:
+    has_lap = choice.ranking["lap_time"].notna().any()
+    if target is None and has_lap and len(choice.ranking) > 1:
         st.caption(
             "Without a target, winning means to be faster than the other checkpoints of this run, which favours a "
             "fast checkpoint over a steady one. Enter the lap time to beat in the sidebar (Race target) for the "
             "chance to beat it."
         )
-    if raced:
+    if has_lap:
         _show_charts(choice, best, last)
     _show_ranking(choice)
     st.caption(
@@ -79,12 +81,12 @@ def show(
         "iteration N were driven by the checkpoint in its row; training on them made the next checkpoint, which "
         "is judged by the next iteration."
     )
-    if raced:
+    if has_lap:
         _show_reasons(choice)
         # Worked out when it is looked at: together the other races take several times as long as the one chosen.
         with st.expander("The choice in other races", key="other_races", bind="query-params") as others:
             if others.open:
-                _show_other_races(_other_races(episodes, evaluations, race, choice.ranking), race)
+                _show_other_races(_other_races(raced, race, choice.ranking), race)
     with st.expander("How to read this"):
         st.markdown(_HOW_TO_READ)
 
@@ -164,35 +166,41 @@ def choose_race(target: float | None) -> RaceFormat:
     return RaceFormat(RACES[kind], attempts, laps, penalty, target)
 
 
-def _fingerprint(table: pd.DataFrame) -> bytes:
-    # Streamlit's own looks at a sample of a long table only.
-    return sha256(pd.util.hash_pandas_object(table).to_numpy().tobytes()).digest()
+class _Raced(NamedTuple):
+    """Drives that a checkpoint is chosen by, and what they are known by: looked at in full, and once."""
+
+    episodes: pd.DataFrame
+    evaluations: pd.DataFrame
+    fingerprint: bytes
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={pd.DataFrame: _fingerprint})
-def _model(episodes: pd.DataFrame, evaluations: pd.DataFrame) -> RaceModel:
+def _raced(*tables: pd.DataFrame) -> _Raced:
+    # Streamlit's own fingerprint looks at a sample of a long table only.
+    parts = (pd.util.hash_pandas_object(table).to_numpy().tobytes() for table in tables)
+    return _Raced(*tables, b"".join(sha256(part).digest() for part in parts))
+
+
+_KNOWN_BY = {_Raced: lambda raced: raced.fingerprint}
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_KNOWN_BY)
+def _model(raced: _Raced) -> RaceModel:
     """Learn from the drives once, whatever the race."""
-    return predict_races(episodes, evaluations)
+    return predict_races(raced.episodes, raced.evaluations)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs={pd.DataFrame: _fingerprint})
-def _choice(
-    episodes: pd.DataFrame, evaluations: pd.DataFrame, race: RaceFormat, best: int | None, last: int | None
-) -> CheckpointChoice:
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=_KNOWN_BY)
+def _choice(raced: _Raced, race: RaceFormat, best: int | None, last: int | None) -> CheckpointChoice:
     """Choose once, whatever else on the page is changed."""
-    model = _model(episodes, evaluations)
-    return choose_checkpoint(
-        episodes, evaluations, race=race, best=best, last=last, model=model, other_races=False
-    )
+    drives, model = (raced.episodes, raced.evaluations), _model(raced)
+    return choose_checkpoint(*drives, race=race, best=best, last=last, model=model, other_races=False)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs={pd.DataFrame: _fingerprint})
-def _other_races(
-    episodes: pd.DataFrame, evaluations: pd.DataFrame, race: RaceFormat, _ranking: pd.DataFrame
-) -> pd.DataFrame:
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=_KNOWN_BY)
+def _other_races(raced: _Raced, race: RaceFormat, _ranking: pd.DataFrame) -> pd.DataFrame:
     """The choice in all kinds of races but the one that was ranked for."""
     others = [kind for kind in FORMATS if kind != race.kind]
-    return choose_in_each_race(_ranking, _model(episodes, evaluations), race, others)
+    return choose_in_each_race(_ranking, _model(raced), race, others)
 
 
 def forget_pick() -> None:
@@ -332,36 +340,36 @@ def _show_ranking(choice: CheckpointChoice) -> None:
         finish_interval=_interval(ranking["finish_low"], ranking["finish_high"]),
     )
     number, percents = st.column_config.NumberColumn, "%.0f %%"
+    columns = [
+        "rank",
+        "checkpoint",
+        "win_chance",
+        "win_interval",
+        "finish_chance",
+        "finish_interval",
+        "lap_time",
+        "result",
+        "episodes",
+        "laps",
+        "completion",
+        "evaluations",
+        "evaluation_laps",
+        *(["beat_target"] if race.target is not None else []),
+        "fastest",
+        "first_quartile",
+        "median",
+        "spread",
+        "iteration",
+        "model_file",
+    ]
     st.dataframe(
-        table,
+        table[columns],
         key=_key("ranking"),
         hide_index=True,
         height=280 if len(ranking) > 7 else "content",
         on_select=partial(_pick, "ranking", dict(enumerate(ranking["checkpoint"]))),
         selection_mode="single-row",
         alt="Ranking of the checkpoints, best first",
-        column_order=[
-            "rank",
-            "checkpoint",
-            "win_chance",
-            "win_interval",
-            "finish_chance",
-            "finish_interval",
-            "lap_time",
-            "result",
-            "episodes",
-            "laps",
-            "completion",
-            "evaluations",
-            "evaluation_laps",
-            *(["beat_target"] if race.target is not None else []),
-            "fastest",
-            "first_quartile",
-            "median",
-            "spread",
-            "iteration",
-            "model_file",
-        ],
         column_config={
             "rank": number("Rank"),
             "checkpoint": number("Checkpoint"),
