@@ -93,10 +93,11 @@ def show(drives: Drives, run: TrainingRun, iterations: tuple[int, int] | None = 
 
 def _about(progress: TrainingProgress, drives: Drives, run: TrainingRun) -> str:
     """Say how much training there was, and where it began."""
+    hours = drives.hours
     facts = [
         counted(len(progress.iterations), "iteration"),
         counted(len(drives.episodes), "drive"),
-        *([f"{duration(drives.hours)} of training"] if drives.hours is not None else []),
+        *([f"{duration(hours)} of training"] if hours is not None else []),
     ]
     if run.metadata.cloned_from:
         begin = run.metadata.first_checkpoint

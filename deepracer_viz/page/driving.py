@@ -1,5 +1,6 @@
 """The section on the question where the car drives inefficiently."""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -249,17 +250,17 @@ def _comparisons(drives: Drives, traces: KeptTraces, laps: Traces) -> list[str]:
         found.append(_GROUPS)
     if len(laps.drives) >= 2:
         found.append(_TWO_LAPS)
-    if len(_iterations(drives, traces)) >= 2:
+    iteration = _iterations(drives, traces)
+    if len(np.unique(iteration[iteration >= 0])) >= 2:
         found.append(_TWO_ITERATIONS)
     return found
 
 
-def _iterations(drives: Drives, traces: KeptTraces) -> pd.Series:
-    """Rows of the traces of each iteration of training, by its number."""
-    iteration = drives.episodes.set_index("unique_episode")["iteration"]
-    of_drive = iteration.reindex(traces.drives["unique_episode"]).reset_index(drop=True)
-    rows = of_drive.index.to_series().groupby(of_drive).agg(list)
-    return rows[rows.index >= 0]
+def _iterations(drives: Drives, traces: KeptTraces) -> np.ndarray:
+    """Iteration of each drive that was laid along the track; below 0 where it is none of training."""
+    numbers = drives.episodes["unique_episode"].to_numpy()
+    places = np.searchsorted(numbers, traces.drives["unique_episode"].to_numpy())
+    return drives.episodes["iteration"].to_numpy()[places]
 
 
 def _show_delta(
@@ -280,8 +281,11 @@ def _show_delta(
         names = _two("lap", list(labels), len(labels) // 2, 0)
         pair = tuple(laps.pick([labels[name]]) for name in names)
     else:
-        rows = _iterations(drives, traces)
-        labels = {f"iteration {number}": chosen for number, chosen in rows.items()}
+        iteration = _iterations(drives, traces)
+        labels = {
+            f"iteration {number}": np.flatnonzero(iteration == number)
+            for number in np.unique(iteration[iteration >= 0])
+        }
         names = _two("iteration", list(labels), 0, len(labels) - 1)
         pair = tuple(traces.pick(labels[name]) for name in names)
     delta = time_delta(*pair, section=section if section in traces.section else None)
@@ -321,24 +325,15 @@ def _show_findings(findings: pd.DataFrame, section: str | None) -> None:
         st.session_state["findings_shown"] = of_table
         _clear_marks()
     seconds = {"format": "%.2f", "width": 80}
+    columns = ["section", "kind", "seconds_per_lap", "low", "high", "share_of_laps", "laps", "certainty"]
     st.dataframe(
-        findings.round({"share_of_laps": 2, "certainty": 2}),
+        findings[columns].round({"share_of_laps": 2, "certainty": 2}),
         key=_key("findings"),
         hide_index=True,
         height=38 + 35 * min(len(findings), 4),
         on_select=lambda: _pick_row([name for name, _ in of_table]),
         selection_mode="single-row",
         alt="Findings, costliest first",
-        column_order=[
-            "section",
-            "kind",
-            "seconds_per_lap",
-            "low",
-            "high",
-            "share_of_laps",
-            "laps",
-            "certainty",
-        ],
         column_config={
             "section": st.column_config.TextColumn("Section", width=70),
             "kind": st.column_config.TextColumn("What", width=170),

@@ -149,7 +149,8 @@ def _verdict(drive: pd.Series, trace: LapTrace, other: LapTrace | None) -> str:
 
 def _show_table(traced: pd.DataFrame) -> None:
     """List the drives, the fastest laps first, then those that came furthest."""
-    order = traced.assign(lap_time=traced["time"].where(traced["complete"]))
+    shown = ["unique_episode", "iteration", "checkpoint", "lap_time", "progress", "end_status", "reward"]
+    order = traced.assign(lap_time=traced["time"].where(traced["complete"]))[shown]
     order = order.sort_values(["lap_time", "progress"], ascending=[True, False], kind="stable").head(LISTED)
     with st.expander(f"All {counted(len(traced), 'drive')}, the best first"):
         number = st.column_config.NumberColumn
@@ -161,15 +162,6 @@ def _show_table(traced: pd.DataFrame) -> None:
             on_select=partial(_pick_row, order["unique_episode"].tolist()),
             selection_mode="single-row",
             alt="Drives, the fastest laps first",
-            column_order=[
-                "unique_episode",
-                "iteration",
-                "checkpoint",
-                "lap_time",
-                "progress",
-                "end_status",
-                "reward",
-            ],
             column_config={
                 "unique_episode": number("Drive"),
                 "iteration": number("Iteration"),

@@ -170,22 +170,22 @@ def _show_ranking(answer: RewardMap) -> None:
     share = {"format": "percent", "min_value": 0.0, "max_value": 1.0}
     spread = pd.to_numeric(answer.sections["lateral_spread"]).max()
     shares = ["due_share", "off_track_share", "over_steering", "under_steering"]
+    columns = [
+        "section",
+        "fault",
+        "due_share",
+        "lateral_spread",
+        "off_track_share",
+        "over_steering",
+        "under_steering",
+        "reward_spread",
+        "episode_ends",
+        "passes",
+    ]
     st.dataframe(
-        answer.sections.round(dict.fromkeys(shares, 2)),
+        answer.sections[columns].round(dict.fromkeys(shares, 2)),
         hide_index=True,
         alt="Sections of the track, the one to work on next first",
-        column_order=[
-            "section",
-            "fault",
-            "due_share",
-            "lateral_spread",
-            "off_track_share",
-            "over_steering",
-            "under_steering",
-            "reward_spread",
-            "episode_ends",
-            "passes",
-        ],
         column_config={
             "section": st.column_config.TextColumn("Section", width=70),
             "fault": st.column_config.TextColumn("What", width=130),
