@@ -18,6 +18,7 @@ SECTIONS = [
     "Where does the car drive inefficiently?",
     "Which turn should I work on next?",
     "What happened on this drive?",
+    "Take it along",
     "What was read",
 ]
 

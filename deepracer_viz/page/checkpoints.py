@@ -164,6 +164,18 @@ def choose_race(target: float | None) -> RaceFormat:
     return RaceFormat(RACES[kind], attempts, laps, penalty, target)
 
 
+def chosen_race(target: float | None) -> RaceFormat:
+    """Return the race that was chosen in the section, or the usual one where the section is not shown."""
+    chosen = st.session_state
+    return RaceFormat(
+        RACES[chosen.get("race", next(iter(RACES)))],
+        chosen.get("attempts", RaceFormat.attempts),
+        chosen.get("race_laps", RaceFormat.laps),
+        chosen.get("penalty", RaceFormat.penalty),
+        target,
+    )
+
+
 def _fingerprint(table: pd.DataFrame) -> bytes:
     # Streamlit's own looks at a sample of a long table only.
     return sha256(pd.util.hash_pandas_object(table).to_numpy().tobytes()).digest()
