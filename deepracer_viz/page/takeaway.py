@@ -6,8 +6,10 @@ import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
+from typing import BinaryIO
 from urllib.parse import urlencode
 
+import pandas as pd
 import streamlit as st
 
 from deepracer_viz import Drives, TrainingRun
@@ -45,6 +47,8 @@ _OF_TRAINING = ("ranking", "iterations", "consistency")
 
 _MANY_ROWS = 200_000
 """Rows from which on it matters which of the two formats is taken."""
+
+_PREFER_PARQUET = " Take Parquet if your program reads it: a quarter of the size, written and read faster."
 
 
 class _Kept:
@@ -106,7 +110,7 @@ def show(
         kept = st.session_state["taken"] = _Kept(run, asked)
     work = partial(answer, run, **chosen, race=race, window=window, placed=placed)
     # A fragment, so that going from table to table draws nothing else anew.
-    st.fragment(_show_files)(run, name, model.shared, chosen, partial(kept.get, work), _one_at_a_time())
+    st.fragment(_show_files)(run, name, model.shared, chosen, partial(kept.get, work))
     st.fragment(_show_link)(name, model.shared)
 
 
@@ -129,100 +133,104 @@ def _link(name: str) -> str:
 
 
 def _show_files(
-    run: TrainingRun,
-    name: str,
-    shared: bool,
-    chosen: dict,
-    answers: Callable[[], Answers],
-    lock: threading.Lock,
+    run: TrainingRun, name: str, shared: bool, chosen: dict, answers: Callable[[], Answers]
 ) -> None:
-    drives = run.drives(**chosen)
+    drives, evaluations = run.drives(**chosen), chosen["evaluations"]
+    if drives.episodes.empty:
+        _show_tables(run, name, drives, {}, answers)
+        return
     link = _link(name) if shared else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _offer(
+            "Report",
+            lambda file: file.write(report(answers(), link).encode()),
+            safe_name(name, "report", "md"),
+            "text/markdown",
+            key="take_report",
+            icon=":material/description:",
+        )
+        st.caption(
+            "One page (Markdown): the model, each question with its verdict and a small table, what was read."
+        )
+    given = {table: about for table, (about, _) in ANSWER_TABLES.items()}
+    if evaluations:
+        given = {table: about for table, about in given.items() if table not in _OF_TRAINING}
+    _show_tables(run, name, drives, given, answers)
+    _show_charts(
+        name, [chart for chart in _CHARTS if not (evaluations and chart in _CHARTS_OF_TRAINING)], answers
+    )
 
-    def made(write: Callable[[io.BytesIO], object]) -> io.BytesIO:
+
+def _offer(
+    label: str, write: Callable[[BinaryIO], object], file_name: str, mime: str, key: str, **more
+) -> None:
+    """Show a button behind which a file is written, when it is pressed and no other file is being made."""
+    lock = _one_at_a_time()
+
+    def make() -> io.BytesIO:
         file = io.BytesIO()
         with lock:
             write(file)
         return file
 
-    if len(drives.episodes):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.download_button(
-                "Report",
-                lambda: made(lambda file: file.write(report(answers(), link).encode())),
-                safe_name(name, "report", "md"),
-                "text/markdown",
-                key="take_report",
-                on_click="ignore",
-                icon=":material/description:",
-            )
-            st.caption(
-                "One page (Markdown): the model, each question with its verdict and a small table, what was read."
-            )
-    _show_tables(run, name, drives, chosen["evaluations"], answers, made)
-    if len(drives.episodes):
-        _show_charts(name, chosen["evaluations"], answers, made)
+    st.download_button(label, make, file_name, mime, key=key, on_click="ignore", **more)
+
+
+def offer_table(make: Callable[[], pd.DataFrame], of: str, name: str, key: str = "take") -> None:
+    """Show a button for each format of a table.
+
+    Parameters
+    ----------
+    make : function
+        Returns the table; called when a button is pressed.
+    of, name : str
+        Of which model the table is, and what it holds: the name of the file.
+    key : str
+        Beginning of the buttons' keys.
+    """
+    for form, (ending, mime, writer) in _FORMATS.items():
+        _offer(
+            form,
+            lambda file, writer=writer: writer(make(), file),
+            safe_name(of, name, ending),
+            mime,
+            key=f"{key}_{ending}",
+            icon=":material/download:",
+            help=f"The table {name} as {form}.",
+        )
 
 
 def _show_tables(
-    run: TrainingRun, name: str, drives: Drives, evaluations: bool, answers: Callable[[], Answers], made
+    run: TrainingRun, name: str, drives: Drives, given: dict[str, str], answers: Callable[[], Answers]
 ) -> None:
-    """Let the visitor choose a table, and take it in either format."""
-    of_logs = {table: LOG_TABLES[table] for table in tables_with_rows(run, drives)}
-    of_answers = {
-        table: about
-        for table, (about, _) in ANSWER_TABLES.items()
-        if len(drives.episodes) and not (evaluations and table in _OF_TRAINING)
-    }
-    about = of_logs | of_answers
+    """Let the visitor choose one of the logs' tables or of the answers', and take it in either format."""
+    about = {table: LOG_TABLES[table] for table in tables_with_rows(run, drives)} | given
     if not about:
         return
     if st.session_state.get("take_table") not in (None, *about):
         del st.session_state["take_table"]
-
-    def write(writer: Callable) -> Callable:
-        if table in of_logs:
-            return lambda: made(lambda file: writer(log_table(run, table, drives), file))
-        return lambda: made(lambda file: writer(ANSWER_TABLES[table][1](answers()), file))
-
     with st.container(horizontal=True, vertical_alignment="bottom"):
         table = st.selectbox("Table", list(about), key="take_table", width=280)
-        for form, (ending, mime, writer) in _FORMATS.items():
-            st.download_button(
-                form,
-                write(writer),
-                safe_name(name, table, ending),
-                mime,
-                key=f"take_{ending}",
-                on_click="ignore",
-                icon=":material/download:",
-                help=f"The table {table} as {form}.",
-            )
-    big = "steps" in table and len(drives.steps) > _MANY_ROWS
-    st.caption(
-        about[table]
-        + (
-            " Take Parquet if your program reads it: a quarter of the size, written and read faster."
-            if big
-            else ""
+        of_logs = partial(log_table, run, table, drives)
+        offer_table(
+            of_logs if table in LOG_TABLES else lambda: ANSWER_TABLES[table][1](answers()), name, table
         )
-    )
+    is_long = table in LOG_TABLES and table.endswith("steps") and len(drives.steps) > _MANY_ROWS
+    st.caption(about[table] + (_PREFER_PARQUET if is_long else ""))
 
 
-def _show_charts(name: str, evaluations: bool, answers: Callable[[], Answers], made) -> None:
+def _show_charts(name: str, charts: list[str], answers: Callable[[], Answers]) -> None:
     """Let the visitor choose a chart, and take its specification."""
-    charts = [chart for chart in _CHARTS if not (evaluations and chart in _CHARTS_OF_TRAINING)]
     if st.session_state.get("take_chart") not in (None, *charts):
         del st.session_state["take_chart"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chart = st.selectbox("Chart", charts, key="take_chart", width=280)
-        st.download_button(
+        _offer(
             "Vega-Lite",
-            lambda: made(lambda file: file.write(_specification(_CHARTS[chart](answers())))),
+            lambda file: file.write(_specification(_CHARTS[chart](answers()))),
             safe_name(name, chart.replace(" ", "-").lower(), "vl.json"),
             "application/json",
             key="take_vega",
-            on_click="ignore",
             icon=":material/download:",
             help=f"The chart {chart} with its rows, for the Vega editor or your own page.",
         )

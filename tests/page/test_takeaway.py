@@ -1,17 +1,25 @@
 """What can be taken along from the page, and that it says the same as the page."""
 
+import gc
+import io
 import json
 import re
+import time
+import weakref
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from deepracer_viz import load_run
+from deepracer_viz.analysis.league import league_entry, league_table
 from deepracer_viz.analysis.races import RaceFormat
-from deepracer_viz.export import ANSWER_TABLES, LOG_TABLES, answer, report
+from deepracer_viz.export import ANSWER_TABLES, LOG_TABLES, answer, report, write_csv, write_parquet
 from deepracer_viz.export.report import escape
+from deepracer_viz.page import takeaway
 from deepracer_viz.page.takeaway import _CHARTS, _CHARTS_OF_TRAINING, _specification
 
 APP = Path(__file__).resolve().parents[2] / "streamlit_app.py"
@@ -130,3 +138,52 @@ def test_charts_of_models_that_show_little_can_be_taken_too(real_logs, source):
     for name, sheet in _CHARTS.items():
         if not (answers.evaluations and name in _CHARTS_OF_TRAINING):
             assert json.loads(_specification(sheet(answers)))["config"], name
+
+
+def test_the_table_of_the_league_can_be_taken():
+    page = open_page(view="League")
+    for _ in range(60):
+        if list(buttons(page)) == ["CSV", "Parquet"] and not page.get("progress"):
+            break
+        time.sleep(0.5)
+        page.run()
+    assert not page.exception
+    assert all(button.proto.deferred_file_id for button in buttons(page).values())
+    assert list(buttons(page)) == ["CSV", "Parquet"]
+
+
+def test_the_table_of_the_league_is_a_file(sample_logs):
+    run = load_run(sample_logs / "planted-faults.tar.gz")
+    entry = league_entry("=planted", run.episodes, run.steps, run.track, run.checkpoint_evaluations)
+    table = league_table([entry, replace(entry, trend=[], converged_at=None)])
+    file = io.BytesIO()
+    write_parquet(table, file)
+    back = pd.read_parquet(io.BytesIO(file.getvalue()))
+    pd.testing.assert_frame_equal(back.drop(columns="trend"), table.drop(columns="trend"))
+    assert [list(cell) for cell in back["trend"]] == table["trend"].tolist()
+    file = io.BytesIO()
+    write_csv(table, file)
+    again = pd.read_csv(io.BytesIO(file.getvalue()), keep_default_na=False)
+    assert again["model"].tolist() == ["'=planted", "'=planted"]
+    assert len(again["trend"][0].split(";")) == len(table["trend"][0]) and again["trend"][1] == ""
+
+
+def test_the_answers_are_worked_out_once_for_a_choice(sample_logs):
+    run = load_run(sample_logs / "steady-and-slow.tar.gz")
+    kept, calls = takeaway._Kept(run, ()), []
+
+    def work():
+        calls.append(1)
+        return answer(run)
+
+    made = [kept.get(work) for _ in range(3)]
+    assert len(calls) == 1 and made[0] is made[2]
+    assert kept.is_for(run, ()) and not kept.is_for(run, (1,)) and not kept.is_for(replace(run, name="x"), ())
+
+
+def test_a_run_that_nobody_shows_is_let_go_of(sample_logs):
+    run = load_run(sample_logs / "steady-and-slow.tar.gz")
+    kept, gone = takeaway._Kept(run, ()), weakref.ref(run)
+    del run
+    gc.collect()
+    assert gone() is None and not kept.is_for(object(), ())
