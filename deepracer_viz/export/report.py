@@ -258,8 +258,10 @@ def reading(report: ReadReport, steps: int) -> str:
         "lines that could not be read": report.skipped.total,
     }
     told = "; ".join(f"{number:,} {what}" for what, number in mended.items() if number)
-    rows = counted(report.steps, "row")
-    twice = f" from {rows}, since log and CSV files tell the same" if report.steps > steps else ""
+    told_twice = report.steps - report.duplicates - report.dummy_rows > steps
+    twice = (
+        f" from {counted(report.steps, 'row')}, since log and CSV files tell the same" if told_twice else ""
+    )
     return f"{counted(steps, 'step')}{twice}; {counted(len(report.files), 'file')}. {told}{'.' if told else ''}".strip()
 
 

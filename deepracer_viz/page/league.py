@@ -178,8 +178,10 @@ def _show_table(models: dict[str, Model], race: RaceFormat, on_choice: Callable[
         else:
             st.markdown("These models drove on different tracks: choose a track to compare their lap times.")
         _draw(table, race, on, on_choice)
-        with st.container(horizontal=True):
-            offer_table(lambda: table.assign(track=on), "league", "table", key="take_league")
+        if len(known) == len(models):
+            # A table that is drawn anew every second takes the file away from under the button.
+            with st.container(horizontal=True):
+                offer_table(lambda: table.assign(track=on), "league", "table", key="take_league")
     for name, entry in known.items():
         if isinstance(entry, str):
             st.caption(f"{plain(name)}: {plain(entry)}")

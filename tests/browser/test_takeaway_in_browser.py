@@ -80,3 +80,15 @@ def test_the_link_holds_a_choice_that_draws_its_own_section_alone(visit):
     shown = other.page.get_by_test_id("stNumberInput").filter(has_text="Drive").get_by_role("spinbutton")
     assert shown.input_value() == "300"
     visitor.check()
+
+
+def test_the_table_of_the_league_is_a_file(visit, tmp_path):
+    visitor = visit()
+    visitor.page.get_by_test_id("stSidebar").get_by_text("League", exact=True).click()
+    # The buttons come when every model was read.
+    visitor.page.get_by_test_id("stDownloadButton").first.wait_for(timeout=120_000)
+    visitor.page.wait_for_timeout(1500)
+    path = take(visitor, "CSV", tmp_path)
+    assert path.name == "league_table.csv"
+    assert len(pd.read_csv(path)) == 4
+    visitor.check()

@@ -6,7 +6,7 @@ import pytest
 from deepracer_viz import load_run
 from deepracer_viz.analysis.races import RaceFormat
 from deepracer_viz.export import answer, report
-from deepracer_viz.export.report import escape
+from deepracer_viz.export.report import escape, reading
 
 HOSTILE = [
     "# heading",
@@ -103,6 +103,17 @@ def test_what_was_skipped_is_told_and_bounded(run, answers):
     warned = replace(run.report, warnings=[f"warning {n}" for n in range(60)])
     text = report(replace(answers, run=replace(run, report=warned)))
     assert "- warning 1\n" in text and "warning 50" not in text and "more of these stand on the page" in text
+
+
+def test_rows_that_were_dropped_are_not_told_to_stand_in_two_files(real_logs):
+    run = load_run(real_logs / "workshop-2019-evaluation.log")
+    assert reading(run.report, len(run.evaluation_steps)) == (
+        "478 steps; 1 file. 2 rows of the simulator's dummy start dropped."
+    )
+    both = load_run(real_logs / "droa-2026.tar.gz")
+    assert "since log and CSV files tell the same" in reading(
+        both.report, len(both.steps) + len(both.evaluation_steps)
+    )
 
 
 def test_a_link_ends_where_it_ends(answers):
