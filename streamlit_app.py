@@ -27,6 +27,7 @@ from deepracer_viz.page import (
     league,
     report,
     rewards,
+    takeaway,
 )
 from deepracer_viz.page.models import logs_folder, models_dropped, models_in, on_route, placed_of, read_model
 from deepracer_viz.page.text import duration, plain, seconds
@@ -191,7 +192,13 @@ with st.sidebar:
             st.error(plain(error), icon=":material/error:")
 
 from_line = starts == "From the start line"
-drives = run.drives(evaluations, iterations, from_line, streams)
+chosen = {
+    "evaluations": evaluations,
+    "iterations": iterations,
+    "from_start_line": from_line,
+    "streams": streams,
+}
+drives = run.drives(**chosen)
 placed = placed_of(run, evaluations)
 placed = placed and placed.of(drives.episodes)
 episodes, laps = drives.episodes, drives.laps
@@ -277,4 +284,14 @@ elif has_training or has_evaluations:
     st.info("None of the drives is left by the choices in the sidebar.")
 else:
     st.info("There are no drives in these files, so there is nothing to show of laps and driving.")
+with st.container():
+    takeaway.show(
+        run,
+        models[model_name],
+        model_name,
+        chosen,
+        checkpoints.chosen_race(target),
+        st.session_state.get("window", convergence.WINDOW),
+        placed,
+    )
 report.show(run.report, len(run.steps) + len(run.evaluation_steps))

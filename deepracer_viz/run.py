@@ -252,6 +252,28 @@ class TrainingRun:
             return Drives(steps, episodes, *where)
         return Drives(_steps_of(episodes[wanted], steps), episodes[wanted], *where)
 
+    def learning(self, iterations: tuple[int, int] | None = None) -> dict[str, pd.DataFrame]:
+        """Choose what the trainer and the evaluations of checkpoints say of some iterations.
+
+        Parameters
+        ----------
+        iterations : (int, int), optional
+            First and last iteration, both included; all of them when omitted.
+
+        Returns
+        -------
+        dict
+            ``policy_updates`` of these iterations, and ``evaluations``: the drives of
+            ``checkpoint_evaluations`` by the checkpoints that drove them or came out of the last of them.
+        """
+        updates, evaluations = self.policy_updates, self.checkpoint_evaluations
+        if iterations is not None:
+            first, last = iterations
+            drove = evaluations["checkpoint"] - (self.metadata.first_checkpoint or 0)
+            updates = updates[updates["iteration"].between(first, last)]
+            evaluations = evaluations[drove.between(first, last + 1)]
+        return {"policy_updates": updates, "evaluations": evaluations}
+
     def on_routes(self, routes: list[Track]) -> "TrainingRun":
         """Return the same run on the first of these routes that fits it (else on the rebuilt track)."""
         return replace(self, **_tracks(self.steps, self.evaluation_steps, routes))

@@ -24,7 +24,9 @@ BELOW = {
     "follow": {"logs", "run", "track"},
     "analysis": {"track"},
     "charts": {"analysis", "track"},
-    "page": {"analysis", "charts", "logs", "run", "track", "chain", "follow", ""},
+    # What is taken along are the tables of a run and the answers to its drives, without charts or page.
+    "export": {"analysis", "logs", "run"},
+    "page": {"analysis", "charts", "export", "logs", "run", "track", "chain", "follow", ""},
     "": {"logs", "run", "track", "chain", "follow"},
 }
 ERRORS = "deepracer_viz.logs.errors"

@@ -166,6 +166,18 @@ def choose_race(target: float | None) -> RaceFormat:
     return RaceFormat(RACES[kind], attempts, laps, penalty, target)
 
 
+def chosen_race(target: float | None) -> RaceFormat:
+    """Return the race that was chosen in the section, or the usual one where the section is not shown."""
+    chosen = st.session_state
+    return RaceFormat(
+        RACES[chosen.get("race", next(iter(RACES)))],
+        chosen.get("attempts", RaceFormat.attempts),
+        chosen.get("race_laps", RaceFormat.laps),
+        chosen.get("penalty", RaceFormat.penalty),
+        target,
+    )
+
+
 class _Raced(NamedTuple):
     """Drives that a checkpoint is chosen by, and what they are known by: looked at in full, and once."""
 

@@ -18,6 +18,9 @@ from deepracer_viz.page.widgets import switch
 
 _EVALUATIONS = "Evaluations"
 
+WINDOW = 3
+"""Iterations averaged until the visitor chooses otherwise."""
+
 
 def show(drives: Drives, run: TrainingRun, iterations: tuple[int, int] | None = None) -> None:
     """Show the section.
@@ -53,19 +56,12 @@ def show(drives: Drives, run: TrainingRun, iterations: tuple[int, int] | None = 
         "Iterations averaged",
         min_value=1,
         max_value=9,
-        value=3,
+        value=WINDOW,
         key="window",
         bind="query-params",
         help="The bold lines are the mean of so many iterations: an iteration and those before it.",
     )
-    updates, evaluations = run.policy_updates, run.checkpoint_evaluations
-    if iterations is not None:
-        first, last = iterations
-        drove = evaluations["checkpoint"] - (run.metadata.first_checkpoint or 0)
-        updates = updates[updates["iteration"].between(first, last)]
-        # With the checkpoint that the last of them made: it is what they came to.
-        evaluations = evaluations[drove.between(first, last + 1)]
-    progress = training_progress(drives.episodes, updates, window, evaluations)
+    progress = training_progress(drives.episodes, window=window, **run.learning(iterations))
     with slot_for_verdict:
         st.markdown(plain(progress.verdict))
         st.caption(_about(progress, drives, run))

@@ -14,6 +14,7 @@ from deepracer_viz.analysis.races import RaceFormat
 from deepracer_viz.analysis.words import counted, percent
 from deepracer_viz.page.checkpoints import choose_race
 from deepracer_viz.page.models import Model, Shelf, Slot, shelf_of
+from deepracer_viz.page.takeaway import offer_table
 from deepracer_viz.page.text import plain
 
 ALL_TRACKS = "All tracks"
@@ -177,6 +178,10 @@ def _show_table(models: dict[str, Model], race: RaceFormat, on_choice: Callable[
         else:
             st.markdown("These models drove on different tracks: choose a track to compare their lap times.")
         _draw(table, race, on, on_choice)
+        if len(known) == len(models):
+            # A table that is drawn anew every second takes the file away from under the button.
+            with st.container(horizontal=True):
+                offer_table(lambda: table.assign(track=on), "league", "table", key="take_league")
     for name, entry in known.items():
         if isinstance(entry, str):
             st.caption(f"{plain(name)}: {plain(entry)}")
