@@ -27,8 +27,11 @@ from deepracer_viz.page import (
     league,
     report,
     rewards,
+    stage,
     takeaway,
+    tour,
 )
+from deepracer_viz.page.glossary import about as explained
 from deepracer_viz.page.models import logs_folder, models_dropped, models_in, on_route, placed_of, read_model
 from deepracer_viz.page.text import duration, plain, seconds
 from deepracer_viz.page.widgets import switch
@@ -44,7 +47,14 @@ ICON = (
     '<path d="M8 11l3-4" stroke="#fff" stroke-width="2"/></svg>'
 )
 
-st.set_page_config("deepracer_viz", page_icon=ICON, layout="wide")
+asked_view = st.session_state.get("view", st.query_params.get("view"))
+st.set_page_config(
+    "deepracer_viz",
+    page_icon=ICON,
+    layout="wide",
+    initial_sidebar_state="collapsed" if asked_view == stage.PRESENTATION else "auto",
+)
+stage.keep_choices()
 
 
 def forget_choices() -> None:
@@ -64,6 +74,7 @@ def show_dropped() -> None:
     new = [name for name in dropped if name not in before]
     if new:
         st.session_state["model"] = new[0]
+        st.session_state["explain"] = False
         forget_choices()
 
 
@@ -91,9 +102,13 @@ def open_model(name: str) -> None:
 
 with st.sidebar:
     view = switch(
-        "View", [ONE_MODEL, LEAGUE], key="view", help="One model in full, or all models in one table."
+        "View",
+        [ONE_MODEL, LEAGUE, stage.PRESENTATION],
+        key="view",
+        help="One model in full, all models in one table, or one question on each screen for a room.",
     )
     slot_for_model = st.container()
+    slot_for_tour = st.container()
     files = st.file_uploader(
         "Drop your logs here",
         accept_multiple_files=True,
@@ -103,6 +118,8 @@ with st.sidebar:
         "trainer log, metrics JSON, sim-trace CSV files. They stay in your session.",
     )
     folder = logs_folder()
+    with slot_for_tour:
+        tour.choose(first_visit=not folder)
     models = models_dropped(files)
     models |= models_in(Path(folder)) if folder else {}
     models |= models_in(SAMPLES, samples=True)
@@ -217,8 +234,12 @@ facts = {
     "Workers": about.workers if (about.workers or 1) > 1 else None,
     "Clone of": about.cloned_from,
 }
-with st.container():
+
+
+def show_model() -> None:
+    """Show who this model is, and its main figures."""
     st.title(plain(model_name), anchor=False)
+    tour.explain("model")
     st.markdown(" · ".join(f"{label}: **{plain(value)}**" for label, value in facts.items() if value))
     if every:
         show_note()
@@ -232,66 +253,102 @@ with st.container():
         st.caption("  \n".join(plain(sentence) for sentence in run.missing))
     if not has_training and has_evaluations:
         st.info("These files hold evaluations or races alone; the page shows those.")
-
-
-# -------------------------------------------------------------------------------------------- sections
-
-slot_for_notes = st.container()
-if from_line:
-    unknown = int(run.drives(evaluations, iterations, streams=streams).episodes["start_at"].isna().sum())
-    if unknown:
-        slot_for_notes.info(
-            f"{counted(unknown, 'drive')} left out: known from the metrics alone, so nobody knows their start."
+    if from_line:
+        unknown = int(run.drives(evaluations, iterations, streams=streams).episodes["start_at"].isna().sum())
+        if unknown:
+            st.info(
+                f"{counted(unknown, 'drive')} left out: known from the metrics alone, so nobody knows their start."
+            )
+    if compared and len(episodes):
+        return
+    if episodes.empty:
+        st.info(
+            "None of the drives is left by the choices in the sidebar."
+            if has_training or has_evaluations
+            else "There are no drives in these files, so there is nothing to show of laps and driving."
         )
-if compared and len(episodes):
-    comparing.show(compared, model_name, models, run, drives, iterations, from_line, target)
-elif len(episodes):
+        return
     with st.container(horizontal=True):
-        st.metric("Fastest lap", seconds(laps["time"].min()), border=True, height="stretch")
-        st.metric("Mean lap", seconds(laps["time"].mean()), border=True, height="stretch")
+        st.metric(
+            "Fastest lap", seconds(laps["time"].min()), help=explained("lap"), border=True, height="stretch"
+        )
+        st.metric(
+            "Mean lap",
+            seconds(laps["time"].mean()),
+            help=explained("lap", "SD"),
+            border=True,
+            height="stretch",
+        )
         st.metric(
             "Completed laps",
             f"{len(laps):,} of {len(episodes):,}",
             f"{len(laps) / len(episodes):.0%} of drives",
             delta_color="off",
             delta_arrow="off",
+            help=explained("episode", "lap"),
             border=True,
             height="stretch",
         )
         if evaluations:
-            st.metric("Evaluations", episodes["stream"].nunique(), border=True, height="stretch")
+            st.metric(
+                "Evaluations",
+                episodes["stream"].nunique(),
+                help=explained("evaluation"),
+                border=True,
+                height="stretch",
+            )
             st.metric("Off-tracks", int(episodes["off_track"].sum()), border=True, height="stretch")
         else:
-            st.metric("Iterations", episodes["iteration"].nunique(), border=True, height="stretch")
+            st.metric(
+                "Iterations",
+                episodes["iteration"].nunique(),
+                help=explained("iteration"),
+                border=True,
+                height="stretch",
+            )
             st.metric("Training time", duration(drives.hours), border=True, height="stretch")
-    # Each in its own container: what one section leaves out must not move the widgets of the next, for a widget that
-    # moves loses its place in the address.
-    with st.container():
-        envelope.show(episodes, run.checkpoint_evaluations, target)
-    with st.container():
-        checkpoints.show(
+
+
+# -------------------------------------------------------------------------------------------- sections
+
+slot_for_first = st.container()
+if view != stage.PRESENTATION:
+    with slot_for_first:
+        show_model()
+screens = {}
+if compared and len(episodes):
+    screens = comparing.screens(compared, model_name, models, run, drives, iterations, from_line, target)
+elif len(episodes):
+    screens = {
+        "Lap times": lambda: envelope.show(episodes, run.checkpoint_evaluations, target),
+        "Checkpoints": lambda: checkpoints.show(
             episodes, run.checkpoint_evaluations, target, about.best_checkpoint, about.last_checkpoint
-        )
-    with st.container():
-        convergence.show(drives, run, iterations)
-    with st.container():
-        driving.show(drives, placed)
-    with st.container():
-        rewards.show(drives, placed, about.action_space)
-    with st.container():
-        lap.show(drives)
-elif has_training or has_evaluations:
-    st.info("None of the drives is left by the choices in the sidebar.")
+        ),
+        "Training": lambda: convergence.show(drives, run, iterations),
+        "Driving": lambda: driving.show(drives, placed),
+        "Turns": lambda: rewards.show(drives, placed, about.action_space),
+        "One drive": lambda: lap.show(drives),
+    }
+if view == stage.PRESENTATION:
+    if not screens or not compared:
+        screens = {"Model": show_model} | screens
+    # Above what a comparison says of itself.
+    with slot_for_first:
+        screens[stage.step_through(list(screens))]()
 else:
-    st.info("There are no drives in these files, so there is nothing to show of laps and driving.")
-with st.container():
-    takeaway.show(
-        run,
-        models[model_name],
-        model_name,
-        chosen,
-        checkpoints.chosen_race(target),
-        st.session_state.get("window", convergence.WINDOW),
-        placed,
-    )
-report.show(run.report, len(run.steps) + len(run.evaluation_steps))
+    for show in screens.values():
+        # Each in its own container: what one section leaves out must not move the widgets of the next, for a widget
+        # that moves loses its place in the address.
+        with st.container():
+            show()
+    with st.container():
+        takeaway.show(
+            run,
+            models[model_name],
+            model_name,
+            chosen,
+            checkpoints.chosen_race(target),
+            st.session_state.get("window", convergence.WINDOW),
+            placed,
+        )
+    report.show(run.report, len(run.steps) + len(run.evaluation_steps))

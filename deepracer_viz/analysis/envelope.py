@@ -383,18 +383,20 @@ def _too_few(answer: PerformanceEnvelope) -> str:
 
 
 def _what_it_does(answer: PerformanceEnvelope) -> str:
-    start = f"Over {answer.n:,} laps the median is {answer.median:.2f} s, the fastest {answer.fastest:.2f} s"
+    start = (
+        f"Over {answer.n:,} laps the median is {answer.median:.2f} s (half of them are faster), the fastest "
+        f"{answer.fastest:.2f} s"
+    )
     if answer.sd == 0:
         return f"All {answer.n:,} laps took {answer.fastest:.2f} s."
     gain = f"{_percent(answer.reach)} faster than the median"
     if not answer.normal:
-        test = answer.normality
-        rejected = f"{start}. They do not follow a normal curve ({test.test}, {_p(test.p)})"
+        rejected = f"{start}. They do not follow a normal curve (the usual bell shape)"
         if answer.n * CLONE_CHANCE < 1:
             return (
-                f"{rejected}, and of so few laps the best 2.275 % are no more than the fastest one, {gain}."
+                f"{rejected}, and of so few laps the best one in 44 is no more than the fastest one, {gain}."
             )
-        return f"{rejected}, so the laps seen decide: the best 2.275 % took {answer.good_lap:.2f} s or less, {gain}."
+        return f"{rejected}, so the laps seen decide: one in 44 took {answer.good_lap:.2f} s or less, {gain}."
     two, three = answer.markers.iloc[1], answer.markers.iloc[2]
     return (
         f"{start}; expect one lap in 44 under {two.time:.2f} s (95 % interval {two.low:.2f} to "
@@ -456,7 +458,3 @@ def _percent(share: float) -> str:
     if 99.5 <= percent < 100:
         return "over 99 %"
     return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.2g} %"
-
-
-def _p(p: float) -> str:
-    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"

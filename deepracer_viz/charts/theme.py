@@ -8,7 +8,7 @@ violet and brown are chosen to stay apart from it.
 
 import altair as alt
 
-MODELS = ("#009E73", "#CC79A7", "#873CC3", "#A54B00")
+MODELS = ("#009E73", "#CC79A7", "#8B41C7", "#A54B00")
 """One colour per model, in the order in which models were chosen: green, pink, violet, brown."""
 
 MODEL_DASHES = ([1, 0], [8, 3], [2, 3], [9, 3, 2, 3])
@@ -26,7 +26,10 @@ SLOW = "#D55E00"
 NEUTRAL = "#808080"
 """Everything that is context: fitted curves, borders, commanded values, labels."""
 
-ENTROPY = "#AA3377"
+GREYS = {"light": "#6B6B6B", "dark": "#9A9A9A"}
+"""What `NEUTRAL` becomes where the background is known: no grey is legible as text (4.5:1) on both."""
+
+ENTROPY = "#AE387B"
 """Entropy and the axis it is read from, the only axis with a colour of its own."""
 
 CANVAS = {"embedOptions": {"renderer": "canvas"}}
@@ -84,3 +87,91 @@ def slow_to_fast(title: str, values, *, format: str = ".2f") -> alt.Color:
         .scale(range=[SLOW, "#9a9a9a", FAST], nice=False)
         .legend(gradientLength=160, format=format, orient="bottom")
     )
+
+
+_LENGTHS = {
+    *("fontSize", "labelFontSize", "titleFontSize", "subtitleFontSize", "labelLimit", "titleLimit"),
+    *("strokeWidth", "dx", "dy", "offset", "labelPadding", "titlePadding", "gradientLength"),
+}
+"""Properties of marks, axes, legends and titles that are lengths (px)."""
+
+
+def enlarged(specification: dict, scale: float) -> dict:
+    """Return a chart with larger text and marks, to be read from afar.
+
+    Its size is not changed, nor what is drawn where.
+
+    Parameters
+    ----------
+    specification : dict
+        Vega-Lite, the theme's config included.
+    scale : float
+        How many times as large text, lines and the diameters of marks become.
+
+    Returns
+    -------
+    dict
+        A new specification; the given one is left as it is.
+    """
+
+    def resize(part, of_text: bool):
+        if isinstance(part, list):
+            return [resize(item, of_text) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if "mark" in part:
+            mark = part["mark"]
+            of_text = (mark["type"] if isinstance(mark, dict) else mark) == "text"
+        grown = {}
+        for name, value in part.items():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if name == "size" and (number or isinstance(value, dict)):
+                # The size of a text is its height, that of any other mark its area.
+                grown[name] = _resized(value, scale if of_text else scale**2)
+            elif name in _LENGTHS and number:
+                grown[name] = value * scale
+            elif name in ("data", "datasets", "values"):
+                grown[name] = value
+            else:
+                grown[name] = resize(value, of_text)
+        return grown
+
+    return resize(specification, of_text=False)
+
+
+def on_background(specification: dict, kind: str | None) -> dict:
+    """Return a chart whose greys are legible on the background it is shown on.
+
+    Parameters
+    ----------
+    specification : dict
+        Vega-Lite, the theme's config included.
+    kind : "light", "dark" or None
+        The background; None where it is not known, which changes nothing.
+
+    Returns
+    -------
+    dict
+        A new specification; the given one is left as it is.
+    """
+
+    def repaint(part):
+        if isinstance(part, dict):
+            return {name: value if name == "datasets" else repaint(value) for name, value in part.items()}
+        if isinstance(part, list):
+            return [repaint(item) for item in part]
+        return GREYS[kind] if part == NEUTRAL else part
+
+    return repaint(specification) if kind in GREYS else specification
+
+
+def _resized(size, factor: float):
+    """The size of marks: a number, or a channel with values of its own."""
+    if isinstance(size, dict):
+        return {
+            name: _resized(part, factor) if name in ("value", "condition", "scale", "range") else part
+            for name, part in size.items()
+        }
+    if isinstance(size, list):
+        return [_resized(part, factor) for part in size]
+    return size * factor if isinstance(size, int | float) and not isinstance(size, bool) else size

@@ -17,7 +17,10 @@ from deepracer_viz.analysis.checkpoints import (
 from deepracer_viz.analysis.races import FORMATS, RaceFormat, RaceModel, predict_races
 from deepracer_viz.analysis.words import percent
 from deepracer_viz.charts.checkpoints import fast_laps_sheet, rank_checkpoints_sheet
+from deepracer_viz.page.glossary import about
+from deepracer_viz.page.stage import beside, choices, draw, screen, verdict
 from deepracer_viz.page.text import plain, seconds
+from deepracer_viz.page.tour import explain
 from deepracer_viz.page.widgets import switch
 
 EVERY_CHECKPOINT = "All of the chosen iterations"
@@ -55,26 +58,43 @@ def show(
     best, last : int or None
         The checkpoints that AWS marks as best and as last.
     """
-    st.header("Which checkpoint should race?", anchor="checkpoints", divider="gray")
-    if "stream" in episodes:
-        _show_evaluations(episodes)
-        return
-    race = choose_race(target)
-    # Checkpoints without a chosen drive are not in the race either.
-    evaluations = evaluations[evaluations["checkpoint"].isin(episodes["checkpoint"])]
-    raced = _raced(episodes, evaluations)
-    choice = _choice(raced, race, best, last)
-    first, stop, rest = choice.verdict.partition(". ")
-    st.markdown(f"**{plain(first + stop.strip())}** {plain(rest)}")
-    has_lap = choice.ranking["lap_time"].notna().any()
-    if target is None and has_lap and len(choice.ranking) > 1:
-        st.caption(
-            "Without a target, winning means to be faster than the other checkpoints of this run, which favours a "
-            "fast checkpoint over a steady one. Enter the lap time to beat in the sidebar (Race target) for the "
-            "chance to beat it."
+    on_screen, below = screen(), st.container()
+    with on_screen:
+        st.header(
+            "Which checkpoint should race?",
+            anchor="checkpoints",
+            divider="gray",
+            help=about("checkpoint", "iteration", "evaluation", "interval"),
         )
-    if has_lap:
-        _show_charts(choice, best, last)
+        explain("checkpoints")
+        if "stream" in episodes:
+            _show_evaluations(episodes)
+            return
+        slot_for_choices = choices()
+        with slot_for_choices:
+            race = choose_race(target)
+        # Checkpoints without a chosen drive are not in the race either.
+        evaluations = evaluations[evaluations["checkpoint"].isin(episodes["checkpoint"])]
+        raced = _raced(episodes, evaluations)
+        choice = _choice(raced, race, best, last)
+        first, stop, rest = choice.verdict.partition(". ")
+        verdict(f"**{plain(first + stop.strip())}** {plain(rest)}", below)
+        has_lap = choice.ranking["lap_time"].notna().any()
+        if target is None and has_lap and len(choice.ranking) > 1:
+            beside(st.container(), below).caption(
+                "Without a target, winning means to be faster than the other checkpoints of this run, which favours a "
+                "fast checkpoint over a steady one. Enter the lap time to beat in the sidebar (Race target) for the "
+                "chance to beat it."
+            )
+        if has_lap:
+            with slot_for_choices:
+                shown = switch(
+                    "Laps shown",
+                    ["Fast laps", "All laps"],
+                    key="shown",
+                    help="Fast laps are those at or under the first quartile of all laps.",
+                )
+            _show_charts(choice, shown == "All laps", best, last)
     _show_ranking(choice)
     st.caption(
         "Choose a row, or click a point above, to see how that checkpoint drives further down. The laps of "
@@ -244,27 +264,23 @@ def _pick(name: str, checkpoints: dict[int, int]) -> None:
     clear_pickers(but=name)
 
 
-def _show_charts(choice: CheckpointChoice, best: int | None, last: int | None) -> None:
-    shown = switch(
-        "Laps shown",
-        ["Fast laps", "All laps"],
-        key="shown",
-        help="Fast laps are those at or under the first quartile of all laps.",
-    )
+def _show_charts(choice: CheckpointChoice, all_laps: bool, best: int | None, last: int | None) -> None:
     of_iteration = dict(zip(choice.ranking["iteration"], choice.ranking["checkpoint"], strict=True))
     left, right = st.columns(2)
-    left.vega_lite_chart(
-        fast_laps_sheet(choice.laps, choice.ranking, shown == "All laps").vega_lite(),
-        key=_key("laps_chart"),
-        on_select=partial(_pick, "laps_chart", of_iteration),
-        alt=f"Lap times by iteration. {choice.verdict}",
-    )
-    right.vega_lite_chart(
-        rank_checkpoints_sheet(choice.ranking, best, last, choice.training_odds).vega_lite(),
-        key=_key("ranking_chart"),
-        on_select=partial(_pick, "ranking_chart", of_iteration),
-        alt=f"Chance to finish against expected lap time by checkpoint. {choice.verdict}",
-    )
+    with left:
+        draw(
+            fast_laps_sheet(choice.laps, choice.ranking, all_laps),
+            _key("laps_chart"),
+            f"Lap times by iteration. {choice.verdict}",
+            on_select=partial(_pick, "laps_chart", of_iteration),
+        )
+    with right:
+        draw(
+            rank_checkpoints_sheet(choice.ranking, best, last, choice.training_odds),
+            _key("ranking_chart"),
+            f"Chance to finish against expected lap time by checkpoint. {choice.verdict}",
+            on_select=partial(_pick, "ranking_chart", of_iteration),
+        )
 
 
 def _show_reasons(choice: CheckpointChoice) -> None:
@@ -306,7 +322,7 @@ def _show_evaluations(episodes: pd.DataFrame) -> None:
     st.dataframe(
         episodes.assign(checkpoint=episodes["checkpoint"].where(episodes["checkpoint"] >= 0)),
         hide_index=True,
-        alt="Drives of the evaluations",
+        alt=f"Drives of the evaluations. {describe_drives(episodes)}",
         column_order=[
             "stream",
             "episode",
@@ -381,16 +397,16 @@ def _show_ranking(choice: CheckpointChoice) -> None:
         height=280 if len(ranking) > 7 else "content",
         on_select=partial(_pick, "ranking", dict(enumerate(ranking["checkpoint"]))),
         selection_mode="single-row",
-        alt="Ranking of the checkpoints, best first",
+        alt=f"Ranking of the checkpoints, best first. {choice.verdict}",
         column_config={
             "rank": number("Rank"),
-            "checkpoint": number("Checkpoint"),
+            "checkpoint": number("Checkpoint", help=about("checkpoint")),
             "win_chance": st.column_config.ProgressColumn(
                 win + odds, format=percents, min_value=0, max_value=100
             ),
-            "win_interval": st.column_config.TextColumn("90 % interval"),
+            "win_interval": st.column_config.TextColumn("90 % interval", help=about("interval")),
             "finish_chance": number("Finishes a lap", format=percents),
-            "finish_interval": st.column_config.TextColumn("90 % interval"),
+            "finish_interval": st.column_config.TextColumn("90 % interval", help=about("interval")),
             "lap_time": number("Lap time (s)", format="%.2f", help="Expected of a finished lap in a race."),
             "result": number("Result (s)", format="%.2f", help=f"Expected of a race decided {race.words}."),
             "episodes": number("Training drives"),

@@ -1,5 +1,6 @@
 """Comparing models, or ranges of iterations of one: the choice in the sidebar, and each question for all of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -16,6 +17,7 @@ from deepracer_viz.analysis.comparing import (
     compare_rewards,
     compare_training,
 )
+from deepracer_viz.analysis.comparing.envelopes import EnvelopeComparison
 from deepracer_viz.analysis.races import RaceFormat, RaceModel, predict_races
 from deepracer_viz.analysis.words import counted, listed, percent
 from deepracer_viz.charts.comparing import (
@@ -29,8 +31,11 @@ from deepracer_viz.charts.comparing import (
     time_lost_sheet,
 )
 from deepracer_viz.page.checkpoints import choose_race
+from deepracer_viz.page.glossary import about
 from deepracer_viz.page.models import Model, try_model
+from deepracer_viz.page.stage import choices, draw, screen, verdict
 from deepracer_viz.page.text import duration, plain, seconds
+from deepracer_viz.page.tour import explain
 from deepracer_viz.page.widgets import switch
 
 _GROUPS = {"Typical laps": "typical", "Fast laps": "fast"}
@@ -253,7 +258,7 @@ def _odds(contenders: list[Contender], race: RaceFormat):
 # ------------------------------------------------------------------------------------------------- sections
 
 
-def show(
+def screens(
     choice: Choice,
     model: str,
     models: dict[str, Model],
@@ -262,8 +267,8 @@ def show(
     iterations: tuple[int, int] | None,
     from_line: bool,
     target: float | None,
-) -> None:
-    """Show every question for all that are compared.
+) -> dict[str, Callable[[], None]]:
+    """Return what shows each question for all that are compared, by its name on the page.
 
     Parameters
     ----------
@@ -283,31 +288,34 @@ def show(
         Only drives from the start line count.
     target : float or None
         Lap time to beat (s).
+
+    Returns
+    -------
+    dict of str to function
+        In the order of the page; empty where nothing is left to compare.
     """
     contenders = _gather(choice, model, models, run, drives, iterations, from_line)
     if len(contenders) < 2:
         st.info(
             "There is nothing left to compare. Choose another model, or take the comparison off in the sidebar."
         )
-        return
+        return {}
     names = [contender.name for contender in contenders]
     st.caption(
         plain(
             f"Compared: {listed(names)}. Take the comparison off in the sidebar to see one model in detail."
         )
     )
-    with st.container():
-        _show_odds_and_envelopes(contenders, names, target)
-    with st.container():
-        _show_training(contenders, names)
-    with st.container():
-        _show_driving(contenders, names)
-    with st.container():
-        _show_rewards(contenders, names)
+    return {
+        "Lap times": lambda: _show_odds_and_envelopes(contenders, names, target),
+        "Training": lambda: _show_training(contenders, names),
+        "Driving": lambda: _show_driving(contenders, names),
+        "Turns": lambda: _show_rewards(contenders, names),
+    }
 
 
 def _chart(sheet, key: str, alt: str) -> None:
-    st.vega_lite_chart(sheet.vega_lite(), key=f"compare_{key}", alt=alt)
+    draw(sheet, f"compare_{key}", alt)
 
 
 def _interval(low: pd.Series, high: pd.Series) -> list[str]:
@@ -323,14 +331,32 @@ def _chance(chance: float, low: float, high: float) -> str:
 
 def _show_odds_and_envelopes(contenders: list[Contender], names: list[str], target: float | None) -> None:
     """Show lap times over each other, then the odds of a race; both take its number of attempts."""
-    st.header("Who drives the faster laps?", anchor="envelope", divider="gray")
-    slot_for_envelopes = st.container()
-    st.header("Which of them should race?", anchor="checkpoints", divider="gray")
+    with screen():
+        st.header(
+            "Who drives the faster laps?",
+            anchor="envelope",
+            divider="gray",
+            help=about("lap", "SD", "interval"),
+        )
+        explain("compared envelope")
+        slot_for_envelopes = st.container()
+    slot_for_tables = st.container()
+    st.header(
+        "Which of them should race?",
+        anchor="checkpoints",
+        divider="gray",
+        help=about("checkpoint", "interval"),
+    )
+    explain("compared checkpoints")
     race = choose_race(target)
+    envelopes = _envelopes(contenders, race.attempts)
     with slot_for_envelopes:
-        _show_envelopes(contenders, race.attempts)
+        verdict(plain(envelopes.verdict))
+        _chart(compare_envelopes_sheet(envelopes), "envelopes", envelopes.verdict)
+    with slot_for_tables:
+        _show_laps(envelopes)
     odds = _odds(contenders, race)
-    st.markdown(plain(odds.verdict))
+    verdict(plain(odds.verdict))
     if len(odds.models):
         _chart(compare_odds_sheet(odds, names), "odds", odds.verdict)
         _show_odds_table(odds)
@@ -344,10 +370,8 @@ def _show_odds_and_envelopes(contenders: list[Contender], names: list[str], targ
         )
 
 
-def _show_envelopes(contenders: list[Contender], attempts: int) -> None:
-    answer = _envelopes(contenders, attempts)
-    st.markdown(plain(answer.verdict))
-    _chart(compare_envelopes_sheet(answer), "envelopes", answer.verdict)
+def _show_laps(answer: EnvelopeComparison) -> None:
+    """Show the figures of each model's laps, and who beats whom."""
     models = answer.models
     st.dataframe(
         pd.DataFrame(
@@ -415,14 +439,22 @@ def _show_odds_table(odds) -> None:
 
 
 def _show_training(contenders: list[Contender], names: list[str]) -> None:
-    st.header("Who learns faster, and gets further?", anchor="convergence", divider="gray")
-    answer = _training(contenders)
-    st.markdown(plain(answer.verdict))
-    if answer.models.empty:
-        return
-    clocks = {words: key for key, words in CLOCKS.items()}
-    by = clocks[switch("Over", list(clocks), key="clock")]
-    _chart(compare_training_sheet(answer, by, names), "training", answer.verdict)
+    with screen():
+        st.header(
+            "Who learns faster, and gets further?",
+            anchor="convergence",
+            divider="gray",
+            help=about("iteration", "progress", "entropy"),
+        )
+        explain("compared convergence")
+        answer = _training(contenders)
+        verdict(plain(answer.verdict))
+        if answer.models.empty:
+            return
+        clocks = {words: key for key, words in CLOCKS.items()}
+        with choices():
+            by = clocks[switch("Over", list(clocks), key="clock")]
+        _chart(compare_training_sheet(answer, by, names), "training", answer.verdict)
     models = answer.models
     st.dataframe(
         pd.DataFrame(
@@ -459,14 +491,23 @@ def _whole(value: float) -> str:
 
 
 def _show_driving(contenders: list[Contender], names: list[str]) -> None:
-    st.header("Where is one faster than the other?", anchor="driving", divider="gray")
-    slot_for_verdict = st.container()
-    group = _GROUPS[switch("Laps compared", list(_GROUPS), key="group")]
-    answer = _driving(contenders, group)
-    slot_for_verdict.markdown(plain(answer.verdict))
-    if len(answer.laps) < 2:
-        return
-    _chart(time_lost_sheet(answer, names), "lost", answer.verdict)
+    with screen():
+        st.header(
+            "Where is one faster than the other?",
+            anchor="driving",
+            divider="gray",
+            help=about("section", "interval"),
+        )
+        explain("compared driving")
+        slot_for_verdict = st.container()
+        with choices():
+            group = _GROUPS[switch("Laps compared", list(_GROUPS), key="group")]
+        answer = _driving(contenders, group)
+        with slot_for_verdict:
+            verdict(plain(answer.verdict))
+        if len(answer.laps) < 2:
+            return
+        _chart(time_lost_sheet(answer, names), "lost", answer.verdict)
     _chart(section_times_sheet(answer, names), "sections", answer.verdict)
     times = answer.sections.pivot(index="section", columns="name", values="time")
     times = times.loc[answer.sections["section"].unique(), list(answer.laps)]
@@ -486,15 +527,22 @@ def _show_driving(contenders: list[Contender], names: list[str]) -> None:
 
 
 def _show_rewards(contenders: list[Contender], names: list[str]) -> None:
-    st.header("Who holds the steadier line, and where do they earn?", anchor="rewards", divider="gray")
-    answer = _rewards(contenders)
-    st.markdown(plain(answer.verdict))
-    sheets = reward_share_sheets(answer)
-    if not sheets:
-        return
-    for column, (name, sheet) in zip(st.columns(len(sheets)), sheets.items(), strict=True):
-        with column:
-            _chart(sheet, f"map_{names.index(name)}", f"Where {name} earns its rewards, in its own range")
+    with screen():
+        st.header(
+            "Who holds the steadier line, and where do they earn?",
+            anchor="rewards",
+            divider="gray",
+            help=about("reward", "section"),
+        )
+        explain("compared rewards")
+        answer = _rewards(contenders)
+        verdict(plain(answer.verdict))
+        sheets = reward_share_sheets(answer)
+        if not sheets:
+            return
+        for column, (name, sheet) in zip(st.columns(len(sheets)), sheets.items(), strict=True):
+            with column:
+                _chart(sheet, f"map_{names.index(name)}", f"Where {name} earns its rewards, in its own range")
     st.caption(
         "Reward functions differ, so each map is coloured by its own range of rewards (2nd to 98th percentile of its "
         "squares): compare where they earn, not how much."

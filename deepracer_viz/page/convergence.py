@@ -13,7 +13,10 @@ from deepracer_viz.charts.convergence import (
     reward_sheet,
     training_progress_sheet,
 )
+from deepracer_viz.page.glossary import about
+from deepracer_viz.page.stage import beside, choices, draw, screen, verdict
 from deepracer_viz.page.text import duration, plain, seconds
+from deepracer_viz.page.tour import explain
 from deepracer_viz.page.widgets import switch
 
 _EVALUATIONS = "Evaluations"
@@ -34,40 +37,55 @@ def show(drives: Drives, run: TrainingRun, iterations: tuple[int, int] | None = 
     iterations : (int, int), optional
         First and last iteration that were chosen; all of them when omitted.
     """
-    st.header("Has the training converged, and how steady is it?", anchor="convergence", divider="gray")
-    if "stream" in drives.episodes:
-        st.markdown(
-            "These are drives of separate evaluations: nothing is learnt in them, so there is no training to judge."
+    on_screen, below = screen(), st.container()
+    with on_screen:
+        st.header(
+            "Has the training converged, and how steady is it?",
+            anchor="convergence",
+            divider="gray",
+            help=about("iteration", "progress", "entropy", "evaluation", "reward"),
         )
-        return
-    slot_for_verdict = st.container()
-    names = {name: key for key, (name, *_) in SERIES.items()}
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
-    lines = left.pills(
-        "Shown",
-        [*names, _EVALUATIONS],
-        selection_mode="multi",
-        default=[*names, _EVALUATIONS],
-        key="lines",
-        bind="query-params",
-        wrap=True,
-    )
-    window = right.number_input(
-        "Iterations averaged",
-        min_value=1,
-        max_value=9,
-        value=WINDOW,
-        key="window",
-        bind="query-params",
-        help="The bold lines are the mean of so many iterations: an iteration and those before it.",
-    )
-    progress = training_progress(drives.episodes, window=window, **run.learning(iterations))
-    with slot_for_verdict:
-        st.markdown(plain(progress.verdict))
-        st.caption(_about(progress, drives, run))
+        explain("convergence")
+        if "stream" in drives.episodes:
+            st.markdown(
+                "These are drives of separate evaluations: nothing is learnt in them, so there is no training to judge."
+            )
+            return
+        slot_for_verdict = st.container()
+        names = {name: key for key, (name, *_) in SERIES.items()}
+        with choices():
+            left, right = st.columns([4, 1], vertical_alignment="bottom")
+            lines = left.pills(
+                "Shown",
+                [*names, _EVALUATIONS],
+                selection_mode="multi",
+                default=[*names, _EVALUATIONS],
+                key="lines",
+                bind="query-params",
+                wrap=True,
+            )
+            window = right.number_input(
+                "Iterations averaged",
+                min_value=1,
+                max_value=9,
+                value=WINDOW,
+                key="window",
+                bind="query-params",
+                help="The bold lines are the mean of so many iterations: an iteration and those before it.",
+            )
+        progress = training_progress(drives.episodes, window=window, **run.learning(iterations))
+        with slot_for_verdict:
+            verdict(plain(progress.verdict))
+            beside(st.container(), below).caption(_about(progress, drives, run))
+        if len(progress.iterations):
+            shown = [key for name, key in names.items() if name in lines]
+            draw(
+                training_progress_sheet(progress, shown, _EVALUATIONS in lines, jobs=run.jobs),
+                "progress_chart",
+                f"Entropy, progress, completed laps and reward over the iterations. {progress.verdict}",
+            )
     if len(progress.iterations):
-        shown = [key for name, key in names.items() if name in lines]
-        _show_charts(progress, shown, _EVALUATIONS in lines, run.jobs)
+        _show_rewards(progress)
         _show_consistency(progress)
     for note in (progress.evaluation_note, progress.entropy_note):
         if note:
@@ -104,12 +122,8 @@ def _about(progress: TrainingProgress, drives: Drives, run: TrainingRun) -> str:
     return plain(" · ".join(facts))
 
 
-def _show_charts(progress: TrainingProgress, shown: list[str], evaluations: bool, jobs: pd.DataFrame) -> None:
-    st.vega_lite_chart(
-        training_progress_sheet(progress, shown, evaluations, jobs=jobs).vega_lite(),
-        key="progress_chart",
-        alt=f"Entropy, progress, completed laps and reward over the iterations. {progress.verdict}",
-    )
+def _show_rewards(progress: TrainingProgress) -> None:
+    """Show the reward in its own units, and what was learnt from it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         words = {name: measure for measure, name in REWARDS.items()}
         reward = switch("Reward", list(words), key="reward")
@@ -120,16 +134,16 @@ def _show_charts(progress: TrainingProgress, shown: list[str], evaluations: bool
             bind="query-params",
             help="How far each training moved the policy, and how well by its own measure.",
         )
-    st.vega_lite_chart(
-        reward_sheet(progress, words[reward]).vega_lite(),
-        key="reward_chart",
-        alt=f"{reward} and number of drives and laps over the iterations",
+    draw(
+        reward_sheet(progress, words[reward]),
+        "reward_chart",
+        f"{reward} and number of drives and laps over the iterations. {progress.verdict}",
     )
     if updates:
-        st.vega_lite_chart(
-            policy_update_sheet(progress).vega_lite(),
-            key="policy_chart",
-            alt="Policy loss and KL divergence of the updates",
+        draw(
+            policy_update_sheet(progress),
+            "policy_chart",
+            f"Policy loss and KL divergence of the updates. {progress.verdict}",
         )
 
 
@@ -159,5 +173,9 @@ def _show_consistency(progress: TrainingProgress) -> None:
         for row in driven.itertuples(index=False)
     ]
     if rows:
-        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="How often and how evenly the model finished")
+        st.dataframe(
+            pd.DataFrame(rows),
+            hide_index=True,
+            alt=f"How often and how evenly the model finished. {progress.verdict}",
+        )
         st.caption("How steady it is; in brackets 95 % intervals.")

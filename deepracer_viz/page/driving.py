@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from deepracer_viz import Drives
 from deepracer_viz.analysis.driving import (
@@ -30,7 +31,10 @@ from deepracer_viz.charts.driving import driving_profile_sheet
 from deepracer_viz.charts.theme import FAST, MODELS, NEUTRAL
 from deepracer_viz.charts.timing import driven_lines_sheet, time_account_sheet, time_delta_sheet
 from deepracer_viz.page.checkpoints import EVERY_CHECKPOINT, clear_pickers
+from deepracer_viz.page.glossary import about
+from deepracer_viz.page.stage import beside, choices, draw, presenting, screen, verdict
 from deepracer_viz.page.text import plain
+from deepracer_viz.page.tour import explain
 from deepracer_viz.page.widgets import switch
 from deepracer_viz.track import Track
 
@@ -44,21 +48,36 @@ _PICKERS = ("account", "findings")
 
 def show(drives: Drives, placed: Placed | None) -> None:
     """Show the section for the chosen drives; `placed` is what is known of them, None where the track is not known."""
-    st.header("Where does the car drive inefficiently?", anchor="driving", divider="gray")
-    slot_for_verdict = st.container()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        of_all, drives = drives, _of_one_checkpoint(drives)
-        which = switch("Drives shown", ["All drives", "Completed laps"], key="which")
-        section = _one_section(drives.track)
-        slot_for_map = st.container(width="content")
-    laps_only = which == "Completed laps"
-    steps = drives.steps_of_laps if laps_only else drives.steps
-    if placed is not None and (laps_only or drives is not of_all):
-        placed = placed.of(drives.laps if laps_only else drives.episodes)
+    on_screen, below = screen(), st.container()
+    with on_screen:
+        st.header(
+            "Where does the car drive inefficiently?",
+            anchor="driving",
+            divider="gray",
+            help=about("section", "waypoint", "step", "interval"),
+        )
+        explain("driving")
+        slot_for_verdict = st.container()
+        with choices(), st.container(horizontal=True, vertical_alignment="bottom"):
+            of_all, drives = drives, _of_one_checkpoint(drives)
+            which = switch("Drives shown", ["All drives", "Completed laps"], key="which")
+            section = _one_section(drives.track)
+            slot_for_map = st.container(width="content")
+        laps_only = which == "Completed laps"
+        steps = drives.steps_of_laps if laps_only else drives.steps
+        if placed is not None and (laps_only or drives is not of_all):
+            placed = placed.of(drives.laps if laps_only else drives.episodes)
+        if len(steps):
+            findings = find_inefficiencies(steps, drives.episodes, drives.track, placed and placed.traces)
+            with slot_for_verdict:
+                verdict(plain(driving_verdict(findings, drives.episodes)))
+            _show_charts(drives, steps, placed, findings, section, slot_for_map, below)
+        else:
+            slot_for_verdict.markdown(
+                "No steps were traced for these drives, so speed and steering cannot be shown. The simulation log or "
+                "the sim-trace CSV files would bring them."
+            )
     if len(steps):
-        findings = find_inefficiencies(steps, drives.episodes, drives.track, placed and placed.traces)
-        slot_for_verdict.markdown(plain(driving_verdict(findings, drives.episodes)))
-        _show_charts(drives, steps, placed, findings, section, slot_for_map)
         _show_findings(findings, section)
         untraced = int((~drives.episodes["traced"]).sum())
         more = (
@@ -67,11 +86,6 @@ def show(drives: Drives, placed: Placed | None) -> None:
             else ""
         )
         st.caption(plain(drives.track_note + more))
-    else:
-        slot_for_verdict.markdown(
-            "No steps were traced for these drives, so speed and steering cannot be shown. The simulation log or the "
-            "sim-trace CSV files would bring them."
-        )
     with st.expander("How to read this"):
         st.markdown(
             "**T1, T2, ...** are corners and **S1, S2, ...** straights, from the start line on. Click a bar or a row "
@@ -172,7 +186,8 @@ def _show_charts(
     placed: Placed | None,
     findings: pd.DataFrame,
     section: str | None,
-    slot_for_map,
+    slot_for_map: DeltaGenerator,
+    below: DeltaGenerator,
 ) -> None:
     """Show the account beside the map, and below them what was lost along the track, speed and steering."""
     track = drives.track
@@ -180,7 +195,7 @@ def _show_charts(
     traces = placed and placed.traces
     if traces is None or traces.drives.empty:
         sheet = driving_profile_sheet(profile, None, track, section)
-        st.vega_lite_chart(sheet.vega_lite(), key="driving", alt="Speed and steering")
+        draw(sheet, "driving", f"Speed and steering. {driving_verdict(findings, drives.episodes)}")
         return
     times = section_times(steps, drives.episodes, track, traces, laps_only=True)
     account, best = time_account(times), best_possible_lap(times)
@@ -192,27 +207,32 @@ def _show_charts(
         with slot_for_map:
             shows = switch("Map shows", ["Speed", "Fast laps"], key="map")
 
-    left, right = st.columns(2) if has_account or comparisons else (st.container(), st.container())
+    left, right = (
+        st.columns([2, 3] if presenting() else 2)
+        if has_account or comparisons
+        else (st.container(), st.container())
+    )
     with left:
         if has_account:
             _show_account(account, section)
         else:
             st.caption(plain(account.verdict))
-        if comparisons:
+    if comparisons:
+        with beside(left, below):
             _show_delta(drives, traces, laps, comparisons, section)
     with right:
         shown = account if has_account else None
         if shows == "Fast laps":
             fast, _ = fast_and_typical(laps.drives["time"])
             lines = driven_lines(steps, laps.drives["unique_episode"].iloc[fast])
-            st.vega_lite_chart(
-                driven_lines_sheet(lines, track, shown, section).vega_lite(),
-                key="fast_laps",
-                alt="The fast laps on the map, coloured by speed",
+            draw(
+                driven_lines_sheet(lines, track, shown, section),
+                "fast_laps",
+                f"The fast laps on the map, coloured by speed. {driving_verdict(findings, drives.episodes)}",
             )
         sheet = driving_profile_sheet(profile, findings, track, section, shown, with_map=shows == "Speed")
-        st.vega_lite_chart(sheet.vega_lite(), key="driving", alt=driving_verdict(findings, drives.episodes))
-    st.caption(plain(_how_compared(account) + (best.verdict if best.laps else "")))
+        draw(sheet, "driving", driving_verdict(findings, drives.episodes))
+    beside(st.container(), below).caption(plain(_how_compared(account) + (best.verdict if best.laps else "")))
 
 
 def _show_account(account: TimeAccount, section: str | None) -> None:
@@ -220,11 +240,11 @@ def _show_account(account: TimeAccount, section: str | None) -> None:
     sections = list(account.sections["section"])
     parts = account.sections.sort_values("lost", ascending=False).head(3)
     most = ", ".join(f"{row.lost:.2f} s in {row.section or 'an unknown part'}" for row in parts.itertuples())
-    st.vega_lite_chart(
-        time_account_sheet(account, section if section in sections else None).vega_lite(),
-        key=_key("account"),
+    draw(
+        time_account_sheet(account, section if section in sections else None),
+        _key("account"),
+        f"Time that a typical lap loses on a fast one, by section; most of it {most}",
         on_select=lambda: _pick_bar([name for name in sections if name not in ("", STANDING)]),
-        alt=f"Time that a typical lap loses on a fast one, by section; most of it {most}",
     )
 
 
@@ -295,10 +315,12 @@ def _show_delta(
         )
         return
     colours = (MODELS[0], FAST if compared == _GROUPS else NEUTRAL)
-    st.vega_lite_chart(
-        time_delta_sheet(delta, *names, colours=colours).vega_lite(),
-        key="delta",
-        alt=f"Time that {names[0]} lost on {names[1]} along the track, with speed and steering of both",
+    lost = delta["delta"].dropna().iloc[-1]
+    draw(
+        time_delta_sheet(delta, *names, colours=colours),
+        "delta",
+        f"Time that {names[0]} lost on {names[1]} along the track, {lost:+.2f} s in all, with speed and steering of "
+        "both",
     )
 
 
@@ -333,7 +355,7 @@ def _show_findings(findings: pd.DataFrame, section: str | None) -> None:
         height=38 + 35 * min(len(findings), 4),
         on_select=lambda: _pick_row([name for name, _ in of_table]),
         selection_mode="single-row",
-        alt="Findings, costliest first",
+        alt=f"Findings, costliest first. {findings['evidence'].iloc[0]}",
         column_config={
             "section": st.column_config.TextColumn("Section", width=70),
             "kind": st.column_config.TextColumn("What", width=170),

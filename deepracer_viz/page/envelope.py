@@ -10,7 +10,10 @@ from deepracer_viz.analysis.envelope import performance_envelope
 from deepracer_viz.analysis.trend import completion_trend
 from deepracer_viz.charts.envelope import performance_envelope_sheet
 from deepracer_viz.page import lap
+from deepracer_viz.page.glossary import about
+from deepracer_viz.page.stage import draw, screen, verdict
 from deepracer_viz.page.text import plain
+from deepracer_viz.page.tour import explain
 
 TIME_SOURCES = {
     "official": "official (metrics JSON)",
@@ -39,18 +42,28 @@ def show(episodes: pd.DataFrame, evaluations: pd.DataFrame, target: float | None
     target : float or None
         Lap time to beat (s).
     """
-    st.header("What lap time can this model do?", anchor="envelope", divider="gray")
-    of_training = "stream" not in episodes
-    laps = episodes[episodes["complete"]]
-    envelope = performance_envelope(laps["time"], target, completion_trend(episodes) if of_training else None)
-    st.markdown(plain(envelope.verdict))
-    if envelope.n:
-        st.vega_lite_chart(
-            performance_envelope_sheet(envelope).vega_lite(),
-            key="envelope_chart",
-            on_select=partial(_pick, laps),
-            alt=envelope.verdict,
+    with screen():
+        st.header(
+            "What lap time can this model do?",
+            anchor="envelope",
+            divider="gray",
+            help=about("lap", "median", "SD", "interval"),
         )
+        explain("envelope")
+        of_training = "stream" not in episodes
+        laps = episodes[episodes["complete"]]
+        envelope = performance_envelope(
+            laps["time"], target, completion_trend(episodes) if of_training else None
+        )
+        verdict(plain(envelope.verdict))
+        if envelope.n:
+            draw(
+                performance_envelope_sheet(envelope),
+                "envelope_chart",
+                envelope.verdict,
+                on_select=partial(_pick, laps),
+            )
+    if envelope.n:
         sources = laps["time_source"].astype(str).value_counts()
         told = "; ".join(f"{count:,} {TIME_SOURCES[source]}" for source, count in sources.items())
         dropped = f" {envelope.dropped:,} without a usable time left out." if envelope.dropped else ""

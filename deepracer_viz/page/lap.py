@@ -9,7 +9,10 @@ import streamlit as st
 from deepracer_viz.analysis.lap import LapTrace, lap_trace
 from deepracer_viz.analysis.words import counted
 from deepracer_viz.charts.lap import lap_map_sheet, lap_sheet
+from deepracer_viz.page.glossary import about
+from deepracer_viz.page.stage import draw, screen, verdict
 from deepracer_viz.page.text import plain
+from deepracer_viz.page.tour import explain
 from deepracer_viz.run import Drives
 
 LISTED = 200
@@ -27,13 +30,20 @@ def show(drives: Drives) -> None:
     drives : Drives
         The chosen drives.
     """
-    st.header("What happened on this drive?", anchor="lap", divider="gray")
-    traced = drives.episodes[drives.episodes["traced"]]
-    if traced.empty:
-        st.markdown("None of these drives left a trace of its steps, so there is nothing to follow.")
-        return
-    # A fragment, so that going from step to step draws nothing else anew.
-    st.fragment(_show_drive)(drives, traced)
+    with screen():
+        st.header(
+            "What happened on this drive?",
+            anchor="lap",
+            divider="gray",
+            help=about("episode", "step", "section", "progress"),
+        )
+        explain("lap")
+        traced = drives.episodes[drives.episodes["traced"]]
+        if traced.empty:
+            st.markdown("None of these drives left a trace of its steps, so there is nothing to follow.")
+            return
+        # A fragment, so that going from step to step draws nothing else anew.
+        st.fragment(_show_drive)(drives, traced)
     with st.expander("How to read this"):
         st.markdown(
             "The **map** shows where the car drove, from the triangle to the cross, a dot for each step; the dashed "
@@ -87,7 +97,7 @@ def _show_drive(drives: Drives, traced: pd.DataFrame) -> None:
     other = None
     if fastest is not None and fastest != chosen:
         other = lap_trace(drives.steps, drives.episodes, fastest, drives.track)
-    st.markdown(plain(_verdict(traced[traced["unique_episode"] == chosen].iloc[0], trace, other)))
+    verdict(plain(_verdict(traced[traced["unique_episode"] == chosen].iloc[0], trace, other)))
     if trace.steps.empty:
         return
     st.fragment(_show_steps, run_every=_EVERY if play else None)(drives, trace, other, play)
@@ -112,17 +122,15 @@ def _show_steps(drives: Drives, trace: LapTrace, other: LapTrace | None, play: b
         f"{row['steering_angle']:+.0f}°, reward {row['reward']:.3g}, progress {row['progress']:.1f} %"
         + (f", in {row['section']}." if row["section"] else ".")
     )
-    left.vega_lite_chart(
-        lap_map_sheet(trace, drives.track, other, step).vega_lite(),
-        key="lap_map",
-        alt=f"The drive on the track. {words}",
-    )
-    right.vega_lite_chart(
-        lap_sheet(trace, other, step).vega_lite(),
-        key="lap_strips",
-        on_select=_go_to_step,
-        alt=f"Speed, steering, reward and progress along the track. {words}",
-    )
+    with left:
+        draw(lap_map_sheet(trace, drives.track, other, step), "lap_map", f"The drive on the track. {words}")
+    with right:
+        draw(
+            lap_sheet(trace, other, step),
+            "lap_strips",
+            f"Speed, steering, reward and progress along the track. {words}",
+            on_select=_go_to_step,
+        )
     st.caption(plain(words))
 
 

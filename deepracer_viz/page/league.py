@@ -13,9 +13,11 @@ from deepracer_viz.analysis.league import LeagueEntry, league_entry, league_tabl
 from deepracer_viz.analysis.races import RaceFormat
 from deepracer_viz.analysis.words import counted, percent
 from deepracer_viz.page.checkpoints import choose_race
+from deepracer_viz.page.glossary import about
 from deepracer_viz.page.models import Model, Shelf, Slot, shelf_of
 from deepracer_viz.page.takeaway import offer_table
 from deepracer_viz.page.text import plain
+from deepracer_viz.page.tour import explain
 
 ALL_TRACKS = "All tracks"
 
@@ -107,7 +109,13 @@ def show(models: dict[str, Model], target: float | None, on_choice: Callable[[st
     on_choice : function
         Called with the name of the model whose row was chosen.
     """
-    st.header("How do the models compare?", anchor="league", divider="gray")
+    st.header(
+        "How do the models compare?",
+        anchor="league",
+        divider="gray",
+        help=about("run", "lap", "completion", "checkpoint", "interval"),
+    )
+    explain("league")
     race = choose_race(target)
     unread = len(_known(models)) < len(models)
     # A fragment, so that the page can be used while models are read.

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from deepracer_viz import Drives
 from deepracer_viz.analysis.actions import ActionUse, action_use, choose_steps, flat_out, presets
@@ -11,7 +12,10 @@ from deepracer_viz.analysis.rewards import RewardMap, reward_map
 from deepracer_viz.analysis.words import counted
 from deepracer_viz.charts.rewards import action_use_sheet, reward_map_sheet
 from deepracer_viz.logs.metadata import ActionSpace
+from deepracer_viz.page.glossary import about
+from deepracer_viz.page.stage import beside, choices, draw, screen, verdict
 from deepracer_viz.page.text import plain
+from deepracer_viz.page.tour import explain
 from deepracer_viz.page.widgets import switch
 
 _ALL_ACTIONS = "All actions"
@@ -31,14 +35,32 @@ def show(drives: Drives, placed: Placed | None, action_space: ActionSpace | None
     action_space : ActionSpace, optional
         The actions that the model may choose from: it tells which ones are never used.
     """
-    st.header("Which turn should I work on next?", anchor="rewards", divider="gray")
-    if len(drives.steps):
-        _show_rewards(drives, action_space, placed)
-    else:
-        st.markdown(
-            "No steps were traced for these drives, so rewards on the track cannot be shown. The simulation log or "
-            "the sim-trace CSV files would bring them."
+    answer = None
+    on_screen, below = screen(), st.container()
+    with on_screen:
+        st.header(
+            "Which turn should I work on next?",
+            anchor="rewards",
+            divider="gray",
+            help=about("reward", "section", "episode"),
         )
+        explain("rewards")
+        if len(drives.steps):
+            answer = _show_rewards(drives, action_space, placed, below)
+        else:
+            st.markdown(
+                "No steps were traced for these drives, so rewards on the track cannot be shown. The simulation log "
+                "or the sim-trace CSV files would bring them."
+            )
+    if answer is not None and answer.steps:
+        _show_ranking(answer)
+        untraced = int((~drives.episodes["traced"]).sum())
+        more = (
+            f" {counted(untraced, 'drive')} known from the metrics alone: no steps to show."
+            if untraced
+            else ""
+        )
+        st.caption(plain(drives.track_note + more))
     with st.expander("How to read this"):
         st.markdown(
             "After every step (about 15 a second) the reward function gives the car points: the **reward**. The map "
@@ -60,10 +82,12 @@ def show(drives: Drives, placed: Placed | None, action_space: ActionSpace | None
         )
 
 
-def _show_rewards(drives: Drives, action_space: ActionSpace | None, placed: Placed | None) -> None:
-    """Show verdict, choices, map, ranking and use of the actions."""
+def _show_rewards(
+    drives: Drives, action_space: ActionSpace | None, placed: Placed | None, below: DeltaGenerator
+) -> RewardMap:
+    """Show verdict, choices, map and use of the actions; return what the map shows."""
     slot_for_verdict = st.container()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with choices(), st.container(horizontal=True, vertical_alignment="bottom"):
         which = switch("Drives counted", ["All drives", "Completed laps"], key="reward_drives")
         steps = drives.steps
         if which == "Completed laps":
@@ -89,16 +113,18 @@ def _show_rewards(drives: Drives, action_space: ActionSpace | None, placed: Plac
     narrowed = of_preset or chosen
     shown = choose_steps(choose_steps(steps, **of_preset), **chosen) if narrowed else None
     answer = reward_map(steps, drives.track, episodes=drives.episodes, shown=shown, placed=known)
-    slot_for_verdict.markdown(plain(answer.verdict))
+    with slot_for_verdict:
+        verdict(plain(answer.verdict))
     if not answer.steps:
-        return
+        return answer
     if preset == _FLAT_OUT:
         st.markdown(plain(flat_out(steps, drives.track, actions).verdict))
 
     left, right = st.columns([3, 2])
     if len(answer.cells):
         sheet = reward_map_sheet(answer, faint, ends)
-        left.vega_lite_chart(sheet.vega_lite(), key="reward_map", alt=answer.verdict)
+        with left:
+            draw(sheet, "reward_map", answer.verdict)
     else:
         left.info(
             "No step with a reward is left: the actions mapped and the actions chosen narrow the map together. Let "
@@ -108,14 +134,10 @@ def _show_rewards(drives: Drives, action_space: ActionSpace | None, placed: Plac
         for turn in answer.sections[answer.sections["reason"] != ""].head(3).itertuples():
             fault = f", {turn.fault}" if turn.fault else ""
             st.markdown(f"**{plain(turn.section)}{plain(fault)}.** {plain(turn.reason)}")
-        st.vega_lite_chart(action_use_sheet(use).vega_lite(), key="action_use", alt=use.verdict)
+    with beside(right, below):
+        draw(action_use_sheet(use), "action_use", use.verdict)
         st.caption(plain(use.verdict))
-    _show_ranking(answer)
-    untraced = int((~drives.episodes["traced"]).sum())
-    more = (
-        f" {counted(untraced, 'drive')} known from the metrics alone: no steps to show." if untraced else ""
-    )
-    st.caption(plain(drives.track_note + more))
+    return answer
 
 
 def _choose_actions(use: ActionUse) -> dict:
@@ -185,7 +207,7 @@ def _show_ranking(answer: RewardMap) -> None:
     st.dataframe(
         answer.sections[columns].round(dict.fromkeys(shares, 2)),
         hide_index=True,
-        alt="Sections of the track, the one to work on next first",
+        alt=f"Sections of the track, the one to work on next first. {answer.verdict}",
         column_config={
             "section": st.column_config.TextColumn("Section", width=70),
             "fault": st.column_config.TextColumn("What", width=130),

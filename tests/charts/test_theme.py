@@ -5,9 +5,21 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from deepracer_viz.charts.theme import MODEL_DASHES, MODEL_SHAPES, MODELS
+from deepracer_viz.charts.theme import (
+    ENTROPY,
+    FAST,
+    GREYS,
+    MODEL_DASHES,
+    MODEL_SHAPES,
+    MODELS,
+    NEUTRAL,
+    SLOW,
+    enlarged,
+    on_background,
+)
 
-BACKGROUNDS = {"white": "#ffffff", "black": "#000000"}
+# Those of the page, and those of what others draw on.
+BACKGROUNDS = {"white": "#ffffff", "dark page": "#171614", "black": "#000000"}
 
 # Machado, Oliveira and Fernandes (2009), A physiologically-based model for simulation of color vision deficiency,
 # IEEE Transactions on Visualization and Computer Graphics 15, 1291-1298: severity 1, on linear RGB.
@@ -82,11 +94,27 @@ def test_the_difference_is_that_of_the_published_examples():
         assert difference(one, other) == pytest.approx(expected, abs=1e-4)
 
 
+def contrast(one, other):
+    """WCAG 2.2, contrast ratio."""
+    pair = sorted([luminance(one), luminance(other)])
+    return (pair[1] + 0.05) / (pair[0] + 0.05)
+
+
 @pytest.mark.parametrize("background", BACKGROUNDS)
-@pytest.mark.parametrize("colour", MODELS)
-def test_models_stand_out_from_both_backgrounds(colour, background):
-    pair = sorted([luminance(colour), luminance(BACKGROUNDS[background])])
-    assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 3
+@pytest.mark.parametrize("colour", [*MODELS, FAST, SLOW, NEUTRAL, ENTROPY])
+def test_every_colour_stands_out_from_every_background(colour, background):
+    assert contrast(colour, BACKGROUNDS[background]) >= 3
+
+
+@pytest.mark.parametrize(("kind", "background"), [("light", "white"), ("dark", "dark page")])
+def test_text_is_legible_where_the_background_is_known(kind, background):
+    assert contrast(GREYS[kind], BACKGROUNDS[background]) >= 4.5
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_fast_and_slow_are_told_apart(vision):
+    fast, slow = (lab(np.asarray(VISION[vision]) @ linear(colour)) for colour in (FAST, SLOW))
+    assert difference(fast, slow) > 25
 
 
 @pytest.mark.parametrize("vision", VISION)
@@ -99,3 +127,42 @@ def test_models_are_told_apart(vision):
 def test_colour_is_never_alone():
     assert len(MODELS) == len(set(MODELS)) == 4
     assert len({tuple(dash) for dash in MODEL_DASHES}) == len(set(MODEL_SHAPES)) == len(MODELS)
+
+
+def test_greys_follow_the_background_and_nothing_else_does():
+    chart = {"mark": {"type": "text", "color": NEUTRAL}, "layer": [{"range": [FAST, NEUTRAL]}], "width": 3}
+    chart["datasets"] = {"laps": [{"colour": NEUTRAL}]}
+    dark = on_background(chart, "dark")
+    assert dark["mark"]["color"] == dark["layer"][0]["range"][1] == GREYS["dark"]
+    assert dark["layer"][0]["range"][0] == FAST and dark["width"] == 3
+    assert dark["datasets"] == chart["datasets"] and chart["mark"]["color"] == NEUTRAL
+    assert on_background(chart, None) == chart
+
+
+def test_text_and_marks_grow_and_places_do_not():
+    chart = {
+        "config": {"axis": {"labelFontSize": 10}, "line": {"strokeWidth": 2}},
+        "height": 100,
+        "layer": [
+            {
+                "mark": {"type": "point", "size": 100, "strokeWidth": 1.5},
+                "encoding": {"x": {"field": "size"}},
+            },
+            {"mark": {"type": "text", "fontSize": 14, "dx": 4}, "encoding": {"size": {"value": 11}}},
+            {"mark": "circle", "encoding": {"size": {"field": "n", "scale": {"range": [10, 40]}}}},
+            {"mark": "text", "encoding": {"size": {"condition": {"test": "true", "value": 18}, "value": 14}}},
+        ],
+        "datasets": {"laps": [{"size": 7, "dx": 1}]},
+    }
+    large = enlarged(chart, 2)
+    assert large["config"] == {"axis": {"labelFontSize": 20}, "line": {"strokeWidth": 4}}
+    points, words, circles, names = large["layer"]
+    # Twice the diameter is four times the area.
+    assert points["mark"] == {"type": "point", "size": 400, "strokeWidth": 3}
+    assert points["encoding"] == {"x": {"field": "size"}}
+    assert words["mark"] == {"type": "text", "fontSize": 28, "dx": 8}
+    assert words["encoding"]["size"] == {"value": 22}
+    assert circles["encoding"]["size"] == {"field": "n", "scale": {"range": [40, 160]}}
+    assert names["encoding"]["size"] == {"condition": {"test": "true", "value": 36}, "value": 28}
+    assert large["height"] == 100 and large["datasets"] == chart["datasets"]
+    assert chart["layer"][0]["mark"]["size"] == 100
