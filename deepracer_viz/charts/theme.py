@@ -26,9 +26,6 @@ SLOW = "#D55E00"
 NEUTRAL = "#808080"
 """Everything that is context: fitted curves, borders, commanded values, labels."""
 
-GREYS = {"light": "#6B6B6B", "dark": "#9A9A9A"}
-"""What `NEUTRAL` becomes where the background is known: no grey is legible as text (4.5:1) on both."""
-
 ENTROPY = "#AE387B"
 """Entropy and the axis it is read from, the only axis with a colour of its own."""
 
@@ -137,32 +134,6 @@ def enlarged(specification: dict, scale: float) -> dict:
         return grown
 
     return resize(specification, of_text=False)
-
-
-def on_background(specification: dict, kind: str | None) -> dict:
-    """Return a chart whose greys are legible on the background it is shown on.
-
-    Parameters
-    ----------
-    specification : dict
-        Vega-Lite, the theme's config included.
-    kind : "light", "dark" or None
-        The background; None where it is not known, which changes nothing.
-
-    Returns
-    -------
-    dict
-        A new specification; the given one is left as it is.
-    """
-
-    def repaint(part):
-        if isinstance(part, dict):
-            return {name: value if name == "datasets" else repaint(value) for name, value in part.items()}
-        if isinstance(part, list):
-            return [repaint(item) for item in part]
-        return GREYS[kind] if part == NEUTRAL else part
-
-    return repaint(specification) if kind in GREYS else specification
 
 
 def _resized(size, factor: float):

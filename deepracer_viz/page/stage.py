@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from deepracer_viz.charts.sheet import Sheet
-from deepracer_viz.charts.theme import enlarged, on_background
+from deepracer_viz.charts.theme import enlarged
 
 PRESENTATION = "Presentation"
 """The view that shows one question on each screen."""
@@ -125,7 +125,7 @@ def draw(sheet: Sheet, key: str, alt: str, on_select: str | Callable[[], None] =
     on_select : "ignore" or function
         What to call when something in the chart is chosen.
     """
-    specification = on_background(sheet.vega_lite(), st.context.theme.type)
+    specification = sheet.vega_lite()
     if not presenting():
         st.vega_lite_chart(specification, key=key, alt=alt, on_select=on_select)
         return

@@ -8,14 +8,12 @@ import pytest
 from deepracer_viz.charts.theme import (
     ENTROPY,
     FAST,
-    GREYS,
     MODEL_DASHES,
     MODEL_SHAPES,
     MODELS,
     NEUTRAL,
     SLOW,
     enlarged,
-    on_background,
 )
 
 # Those of the page, and those of what others draw on.
@@ -106,11 +104,6 @@ def test_every_colour_stands_out_from_every_background(colour, background):
     assert contrast(colour, BACKGROUNDS[background]) >= 3
 
 
-@pytest.mark.parametrize(("kind", "background"), [("light", "white"), ("dark", "dark page")])
-def test_text_is_legible_where_the_background_is_known(kind, background):
-    assert contrast(GREYS[kind], BACKGROUNDS[background]) >= 4.5
-
-
 @pytest.mark.parametrize("vision", VISION)
 def test_fast_and_slow_are_told_apart(vision):
     fast, slow = (lab(np.asarray(VISION[vision]) @ linear(colour)) for colour in (FAST, SLOW))
@@ -127,16 +120,6 @@ def test_models_are_told_apart(vision):
 def test_colour_is_never_alone():
     assert len(MODELS) == len(set(MODELS)) == 4
     assert len({tuple(dash) for dash in MODEL_DASHES}) == len(set(MODEL_SHAPES)) == len(MODELS)
-
-
-def test_greys_follow_the_background_and_nothing_else_does():
-    chart = {"mark": {"type": "text", "color": NEUTRAL}, "layer": [{"range": [FAST, NEUTRAL]}], "width": 3}
-    chart["datasets"] = {"laps": [{"colour": NEUTRAL}]}
-    dark = on_background(chart, "dark")
-    assert dark["mark"]["color"] == dark["layer"][0]["range"][1] == GREYS["dark"]
-    assert dark["layer"][0]["range"][0] == FAST and dark["width"] == 3
-    assert dark["datasets"] == chart["datasets"] and chart["mark"]["color"] == NEUTRAL
-    assert on_background(chart, None) == chart
 
 
 def test_text_and_marks_grow_and_places_do_not():
