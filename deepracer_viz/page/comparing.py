@@ -391,7 +391,7 @@ def _show_laps(answer: EnvelopeComparison) -> None:
             }
         ),
         hide_index=True,
-        alt="Lap times and completion of each model",
+        alt=f"Lap times and completion of each model. {answer.verdict}",
     )
     duels = answer.duels.pivot(index=["a", "b"], columns="attempts").reindex(
         answer.duels[["a", "b"]].drop_duplicates()
@@ -409,7 +409,7 @@ def _show_laps(answer: EnvelopeComparison) -> None:
         table["Drives"] = [
             f"{row[0]:,.0f} and {row[1]:,.0f}" for row in single[["drives_a", "drives_b"]].to_numpy()
         ]
-        st.dataframe(table, hide_index=True, alt="Chance that one beats the other")
+        st.dataframe(table, hide_index=True, alt=f"Chance that one beats the other. {answer.verdict}")
     with st.expander("How to read this"):
         st.markdown(
             "Each outline is the share of a model's **completed laps** at that lap time; the further left, the "
@@ -435,7 +435,7 @@ def _show_odds_table(odds) -> None:
             table[words] = [_chance(*row) for row in models[ends].to_numpy()]
     table["Lap time"] = models["lap_time"].map(seconds)
     table["Rests on"] = models["training_odds"].map({True: "training alone", False: "evaluations too"})
-    st.dataframe(table, hide_index=True, alt="Odds of the best checkpoint of each model")
+    st.dataframe(table, hide_index=True, alt=f"Odds of the best checkpoint of each model. {odds.verdict}")
 
 
 def _show_training(contenders: list[Contender], names: list[str]) -> None:
@@ -474,7 +474,7 @@ def _show_training(contenders: list[Contender], names: list[str]) -> None:
             }
         ),
         hide_index=True,
-        alt="Training of each model",
+        alt=f"Training of each model. {answer.verdict}",
     )
     with st.expander("How to read this"):
         st.markdown(
@@ -513,9 +513,7 @@ def _show_driving(contenders: list[Contender], names: list[str]) -> None:
     times = times.loc[answer.sections["section"].unique(), list(answer.laps)]
     fastest = answer.sections[answer.sections["fastest"]].groupby("section")["name"].first()
     table = times.map(seconds).assign(**{"Fastest there": fastest}).reset_index(names="Section")
-    st.dataframe(
-        table, hide_index=True, alt="Seconds of each model in each section, and who is fastest there"
-    )
+    st.dataframe(table, hide_index=True, alt=f"Seconds of each model in each section. {answer.verdict}")
     with st.expander("How to read this"):
         st.markdown(
             f"The line of {plain(names[0])} is zero. Where another line **rises**, that model loses time on it at "
@@ -542,7 +540,11 @@ def _show_rewards(contenders: list[Contender], names: list[str]) -> None:
             return
         for column, (name, sheet) in zip(st.columns(len(sheets)), sheets.items(), strict=True):
             with column:
-                _chart(sheet, f"map_{names.index(name)}", f"Where {name} earns its rewards, in its own range")
+                _chart(
+                    sheet,
+                    f"map_{names.index(name)}",
+                    f"Where {name} earns its rewards, in its own range. {answer.verdict}",
+                )
     st.caption(
         "Reward functions differ, so each map is coloured by its own range of rewards (2nd to 98th percentile of its "
         "squares): compare where they earn, not how much."
@@ -555,7 +557,7 @@ def _show_rewards(contenders: list[Contender], names: list[str]) -> None:
         st.dataframe(
             table.reset_index(names="Section"),
             hide_index=True,
-            alt="Spread of the line of each model by section",
+            alt=f"Spread of the line of each model by section. {answer.verdict}",
         )
     with st.expander("How to read this"):
         st.markdown(
