@@ -458,10 +458,12 @@ def _number_steps(frames: list[pd.DataFrame], episodes: pd.DataFrame) -> pd.Data
         return empty_steps().assign(**none)
     steps = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
     traced = episodes[episodes["steps"] > 0]
-    key = _episode_key(traced)
+    key, of_steps = _episode_key(traced), _episode_key(steps)
+    first = np.flatnonzero(np.append(True, of_steps[1:] != of_steps[:-1])[: len(of_steps)])
     order = np.argsort(key)
-    place = order[np.searchsorted(key[order], _episode_key(steps))]
-    unique = traced["unique_episode"].to_numpy()[place]
+    place = order[np.searchsorted(key[order], of_steps[first])]
+    counts = np.diff(first, append=len(of_steps))
+    unique = np.repeat(traced["unique_episode"].to_numpy()[place], counts)
     frames.clear()
     if (unique[1:] >= unique[:-1]).all():
         return steps.assign(unique_episode=unique)
@@ -475,10 +477,12 @@ def _number_steps(frames: list[pd.DataFrame], episodes: pd.DataFrame) -> pd.Data
 
 def _with_step_types(steps: pd.DataFrame) -> pd.DataFrame:
     workers, iteration = steps["worker"].to_numpy(), steps["iteration"]
-    kinds = np.unique(workers)
+    kinds = np.flatnonzero(np.bincount(workers)).astype(workers.dtype)
     # Inserting copies no other column, as choosing columns in a new order would.
     steps = steps.drop(columns=["worker", "iteration"])
-    steps.insert(0, "worker", pd.Categorical.from_codes(np.searchsorted(kinds, workers), categories=kinds))
+    codes = np.zeros(kinds.max(initial=0) + 1, dtype="int16")
+    codes[kinds] = np.arange(len(kinds))
+    steps.insert(0, "worker", pd.Categorical.from_codes(codes[workers], categories=kinds))
     steps.insert(1, "iteration", iteration)
     return steps
 

@@ -531,13 +531,20 @@ def _facts_of(contents: Contents, job: str) -> dict:
 
 def _time_span(facts: dict, steps: pd.DataFrame) -> tuple[float | None, float | None]:
     """Unix time of the first and last moment that logs or steps tell; no end that is before the last drive's."""
-    clocks = [steps["wall_clock"].dropna(), steps["tstamp"][steps["tstamp"] > UNIX_TIME_FROM]]
-    times = [time for clock in clocks if len(clock) for time in (clock.min(), clock.max())]
+    driven, times = 0, []
+    if len(steps):
+        stamps = steps["tstamp"].to_numpy()
+        begin, end = stamps.min(), stamps.max()
+        driven = end - begin
+        if end > UNIX_TIME_FROM:
+            times += [begin if begin > UNIX_TIME_FROM else stamps[stamps > UNIX_TIME_FROM].min(), end]
+        # These two pass over the rows that have none.
+        times += [extreme.reduce(steps["wall_clock"].to_numpy()) for extreme in (np.fmin, np.fmax)]
+    times = [time for time in times if not np.isnan(time)]
     times += [time for time in (facts["start"], facts["end"]) if time is not None]
     if not times:
         return None, None
     started, ended = float(min(times)), float(max(times))
-    driven = steps["tstamp"].max() - steps["tstamp"].min() if len(steps) else 0
     # The wall clock of a simulation runs up to a few percent off the simulation's own.
     return started, ended if ended - started >= 0.9 * driven else None
 
@@ -556,23 +563,28 @@ def _routes(track, contents: Contents, report: ReadReport) -> list[Track]:
 
 def _tracks(steps: pd.DataFrame, evaluation_steps: pd.DataFrame, routes: list[Track]) -> dict:
     """The track of the training and of the evaluations."""
-    lengths = [float(table["track_len"].median()) for table in (steps, evaluation_steps) if len(table)]
-    if len(lengths) == 2 and abs(lengths[0] - lengths[1]) > SAME_TRACK * lengths[0]:
+    if evaluation_steps.empty or steps.empty:
+        one = other = _track_of(evaluation_steps if steps.empty else steps, routes)
+    elif _on_other_track(steps, evaluation_steps):
         one, other = _track_of(steps, routes), _track_of(evaluation_steps, routes)
     else:
         # Training starts lie on the centre-line and its drives wander over the whole width: of the same
         # track it knows more. Evaluations help where training never came round.
         known = set(steps["closest_waypoint"].unique())
-        drives = [table for table in (steps, evaluation_steps) if len(table)]
-        if known.issuperset(evaluation_steps["closest_waypoint"].unique()):
-            drives = drives[:1]
-        if len(drives) == 2:
+        drives = steps
+        if not known.issuperset(evaluation_steps["closest_waypoint"].unique()):
             # Episodes of the two are different ones although both are numbered from 0.
             apart = int(steps["unique_episode"].max()) + 1
-            drives[1] = evaluation_steps.assign(unique_episode=evaluation_steps["unique_episode"] + apart)
-        one = other = _track_of(pd.concat(drives, ignore_index=True) if drives else steps, routes)
+            others = evaluation_steps.assign(unique_episode=evaluation_steps["unique_episode"] + apart)
+            drives = pd.concat([steps, others], ignore_index=True)
+        one = other = _track_of(drives, routes)
     names = ("track", "track_note", "evaluation_track", "evaluation_track_note")
     return dict(zip(names, (*one, *other), strict=True))
+
+
+def _on_other_track(steps: pd.DataFrame, evaluation_steps: pd.DataFrame) -> bool:
+    length, other = (float(table["track_len"].median()) for table in (steps, evaluation_steps))
+    return abs(length - other) > SAME_TRACK * length
 
 
 def _track_of(steps: pd.DataFrame, routes: list[Track]) -> tuple[Track | None, str]:

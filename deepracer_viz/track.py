@@ -30,6 +30,18 @@ _HOW_TO = "Choose the route file of the track, a NumPy .npy file such as reinven
 _FRONT = 0.14
 _FILL_GAP = 4  # unseen waypoints in a row that are interpolated; a longer stretch stays unknown
 _AT_A_TIME = 1 << 17  # steps that are looked at together
+_ENOUGH = 300_000  # steps that tell all about a track; of more than twice as many, so many are used
+_USED = [
+    "unique_episode",
+    "steps",
+    "x",
+    "y",
+    "yaw",
+    "on_track",
+    "closest_waypoint",
+    "track_len",
+    "episode_status",
+]
 # m: the driven points of one waypoint lie closer together than this (roads are up to 1.45 m wide)
 _CONTRADICTION = 1.0
 
@@ -292,8 +304,9 @@ def track_for(steps: pd.DataFrame, route: Track | None = None) -> tuple[Track | 
     if route is None:
         track, reason = _rebuild(steps)
         return track, f"No track file was given. {reason}"
-    every = max(1, len(steps) // 50_000)  # plenty to judge a fit by
-    parts = list(_driven_parts(steps))
+    enough = _enough(steps)
+    every = max(1, len(enough) // 50_000)  # plenty to judge a fit by
+    parts = list(_driven_parts(enough))
     driven = pd.concat([part.iloc[::every] for part in parts])
     if driven.empty:
         unchecked = "which could not be checked: the log has no driven step on the track"
@@ -340,6 +353,22 @@ def _read_route(data: bytes, name: str) -> np.ndarray:
             f"The track file {name} has a point {farthest:.3g} m from the origin; a route is in metres. {_HOW_TO}"
         )
     return route
+
+
+def _enough(steps: pd.DataFrame) -> pd.DataFrame:
+    """Give the steps of some episodes of a very long run: more of them would not make places any surer.
+
+    All of them where a waypoint that was seen would be missing.
+    """
+    share = _ENOUGH / max(len(steps), 1)
+    if share > 0.5:
+        return steps
+    episode, waypoint = steps["unique_episode"].to_numpy(), steps["closest_waypoint"].to_numpy()
+    # Multiples of the golden ratio lie evenly and never keep step with the starts, which go round the track.
+    chosen = ((np.arange(episode.max() + 1) * (5**0.5 - 1) / 2) % 1 < share)[episode]
+    seen = np.zeros(max(waypoint.max() + 1, 1), dtype=bool)
+    seen[waypoint[chosen]] = True
+    return steps.loc[chosen, _USED] if seen[waypoint].all() else steps
 
 
 def _driven(steps: pd.DataFrame) -> pd.DataFrame:
@@ -446,6 +475,7 @@ def _numbering(track: Track, point: np.ndarray, waypoint: np.ndarray) -> int:
 
 def _rebuild(steps: pd.DataFrame) -> tuple[Track | None, str]:
     """The track rebuilt from steps, or None; and a sentence on it."""
+    steps = _enough(steps)
     parts = list(_driven_parts(steps))
     count = max(int(part["closest_waypoint"].max()) + 1 if len(part) else 0 for part in parts)
     sums = np.zeros((3, count if count <= MAX_WAYPOINTS else 0))

@@ -130,9 +130,10 @@ class FileRead:
     warning: str = ""
 
     def copy(self) -> "FileRead":
-        """Return the same for putting together, which marks files and takes the steps out of logs."""
+        """Return the same for putting together, which marks files and takes the steps out of logs and CSV files."""
         logs = [replace(log, steps=replace(log.steps)) for log in self.contents.logs]
-        return replace(self, entry=replace(self.entry), contents=replace(self.contents, logs=logs))
+        csvs = [replace(csv) for csv in self.contents.csvs]
+        return replace(self, entry=replace(self.entry), contents=replace(self.contents, logs=logs, csvs=csvs))
 
 
 def read_contents(members: Members, report: ReadReport) -> Contents:

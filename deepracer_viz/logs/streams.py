@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from deepracer_viz.logs.contents import Contents, CsvFile, LogFile
-from deepracer_viz.logs.formats import PUT_BACK, STATUSES, UNIX_TIME_FROM
+from deepracer_viz.logs.formats import PUT_BACK, STATUSES, STEP_COLUMNS, UNIX_TIME_FROM
 from deepracer_viz.logs.report import ReadReport
 
 UNKNOWN = -1
@@ -135,9 +135,10 @@ def _follow_one_another(files: list[CsvFile]) -> bool:
 
 
 def _csv_stream(folder: str, files: list[CsvFile], part: int | None, report: ReadReport) -> StepStream:
-    steps = pd.concat([csv.steps for csv in files], ignore_index=True)
     numbers = [UNKNOWN if csv.iteration is None else csv.iteration for csv in files]
-    steps["iteration"] = np.repeat(np.array(numbers, dtype="int32"), [len(csv.steps) for csv in files])
+    iteration = np.repeat(np.array(numbers, dtype="int32"), [len(csv.steps) for csv in files])
+    steps = _stack(files)
+    steps["iteration"] = iteration
     steps["checkpoint"] = np.int32(UNKNOWN)
     name = _TRACE_FOLDER.sub("", folder).rpartition("/")[2] or folder or _FILE_ENDINGS.sub("", files[0].name)
     steps = mend(steps, name, report)
@@ -150,6 +151,20 @@ def _csv_stream(folder: str, files: list[CsvFile], part: int | None, report: Rea
         job = "training"
     worker = _WORKER_FOLDER.search(folder)
     return StepStream(name, job, int(worker[1]) if worker else None, part, steps, from_csv=True)
+
+
+def _stack(files: list[CsvFile]) -> pd.DataFrame:
+    """Join the rows of files, which are taken out of them: column by column, so that no row is held twice."""
+    tables = []
+    for csv in files:
+        table = {name: csv.steps[name] for name in STEP_COLUMNS}
+        table["episode_status"] = table["episode_status"].cat.codes
+        tables.append({name: column.to_numpy() for name, column in table.items()})
+        csv.steps = csv.steps[:0].copy()
+    # Of some thousand columns, joining them as pandas does would take longer than copying what they hold.
+    columns = {name: np.concatenate([table.pop(name) for table in tables]) for name in STEP_COLUMNS}
+    status = pd.Categorical.from_codes(columns["episode_status"], categories=STATUSES)
+    return pd.DataFrame(columns | {"episode_status": status}, copy=False)
 
 
 def _log_stream(log: LogFile, report: ReadReport) -> StepStream:
@@ -183,8 +198,9 @@ def _loaded(log: LogFile, steps: pd.DataFrame) -> np.ndarray:
         loaded[episode == episode.min()] = min(number for _, number in told)
     else:
         rows, numbers = np.array(told).T
-        newest = np.searchsorted(rows, np.arange(len(steps)), side="right") - 1
-        loaded[newest >= 0] = numbers[newest[newest >= 0]]
+        loaded = np.repeat(np.append(UNKNOWN, numbers), np.diff(rows, prepend=0, append=len(steps))).astype(
+            "int32"
+        )
     return loaded
 
 
