@@ -213,6 +213,7 @@ def _raced(*tables: pd.DataFrame) -> _Raced:
 
 
 _KNOWN_BY = {_Raced: lambda raced: raced.fingerprint}
+# By session: what was learnt of dropped files must go with the visitor who dropped them.
 
 
 @st.cache_resource(max_entries=8, scope="session", show_spinner=False, hash_funcs=_KNOWN_BY)
