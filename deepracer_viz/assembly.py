@@ -30,7 +30,8 @@ SAME_EPISODES = 0.5
 """Metrics belong to a stream when at least this share of their common episodes agree."""
 
 MAX_COMPARISONS = 20_000
-"""Pairs of a metrics file and a worker that are compared: enough for 140 workers whose files have lost their names."""
+"""Pairs of a metrics file and a worker, or a stream of steps, that are compared: enough for 140 of each whose files
+have lost their names."""
 
 _WORKER_METRICS = re.compile(r"TrainingMetrics(?:_(\d{1,4}))?\.json$")
 _EVALUATION_TYPES = {
@@ -64,13 +65,14 @@ def put_together(
         None of them a part.
     """
     whole = [stream for stream in streams if stream.part is None]
+    candidates = _candidates(metrics, len(streams) - len(whole))
     training = [m for m in metrics if m.kind == "training"]
     groups: dict[tuple, list[StepStream]] = {}
     for stream in streams:
         if stream.part is None:
             continue
         twin = next((other for other in whole if agree(other, stream)), None)
-        match = None if twin else _best_match(episode_table(_provisional(stream.steps)), metrics)
+        match = None if twin else _best_match(episode_table(_provisional(stream.steps)), candidates)
         if twin:
             key = ("stream", whole.index(twin))
             stream = replace(stream, job=twin.job or stream.job, worker=twin.worker)
@@ -101,13 +103,14 @@ def settle_jobs(streams: list[StepStream], metrics: list[MetricsFile]) -> list[S
         The same streams, ``job`` never None.
     """
     usual = "evaluation" if {m.kind for m in metrics} == {"evaluation"} else "training"
+    candidates = _candidates(metrics, sum(stream.job is None for stream in streams))
     settled = []
     for stream in streams:
         job = stream.job
         if job is None:
             job = next((other.job for other in streams if other.job and agree(stream, other)), None)
         if job is None:
-            match = _best_match(episode_table(_provisional(stream.steps)), metrics)
+            match = _best_match(episode_table(_provisional(stream.steps)), candidates)
             job = match.kind if match else usual
         settled.append(replace(stream, job=job))
     return settled
@@ -357,6 +360,12 @@ def evaluation_tables(
         else:
             same.append(stream)
     left = list(official)
+    most = len(_candidates(official, len(groups)))
+    if groups and most < len(official):
+        report.warn(
+            f"There are {len(official):,} metrics files beside {len(groups):,} evaluations with steps; of each "
+            f"evaluation only {most:,} of them were held against the steps, the others are listed by themselves."
+        )
     frames, tables, names = [], [], []
     for group in groups:
         stream = unite(group, report)
@@ -364,7 +373,7 @@ def evaluation_tables(
         steps = stream.steps.drop(columns="checkpoint")
         steps = steps.assign(worker=np.int32(worker), iteration=np.int32(UNKNOWN))
         table = episode_table(_provisional(steps)).assign(checkpoint=np.int32(checkpoint))
-        match = _best_match(table, left)
+        match = _best_match(table, left[:most])
         if match:
             left.remove(match)
             identity = {"worker": worker, "iteration": UNKNOWN, "checkpoint": checkpoint}
@@ -414,6 +423,11 @@ def _official(metrics: MetricsFile) -> pd.DataFrame:
         return metrics.episodes
     drives = metrics.evaluation.rename(columns={"trial": "episode"})
     return drives.drop_duplicates("episode", keep="last")
+
+
+def _candidates(metrics: list[MetricsFile], tables: int) -> list[MetricsFile]:
+    """As many of the metrics, from the first on, as so many tables may be compared with."""
+    return metrics[: MAX_COMPARISONS // max(tables, 1)]
 
 
 def _best_match(table: pd.DataFrame, metrics: list[MetricsFile]) -> MetricsFile | None:

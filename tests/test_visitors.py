@@ -1,11 +1,14 @@
 """Several visitors at one server: what one does or brings touches neither the others nor the folder of models."""
 
+import gc
 import shutil
+import weakref
 from pathlib import Path
 
 import pytest
+from streamlit.runtime.caching import clear_session_data_cache, clear_session_resource_cache
 
-from deepracer_viz.page import models
+from deepracer_viz.page import checkpoints, models
 from tests.step_lines import drive, log
 from tests.test_page import open_page, said
 
@@ -107,3 +110,34 @@ def test_uploads_of_the_same_name_are_two_models():
     shown = [next(m.value for m in page.metric if m.label == "Completed laps") for page in (one, two)]
     assert shown == ["2 of 6", "1 of 9"]
     assert not [name for name in open_page().selectbox(key="model").options if "yours" in name]
+
+
+def test_nothing_learnt_of_an_upload_outlives_its_visitor(monkeypatch):
+    held = []
+
+    def noted(function):
+        def call(*args, **more):
+            answer = function(*args, **more)
+            held.append(weakref.ref(answer))
+            return answer
+
+        return call
+
+    for module, name in (
+        (models, "load_run"),
+        (checkpoints, "predict_races"),
+        (checkpoints, "choose_checkpoint"),
+    ):
+        monkeypatch.setattr(module, name, noted(getattr(module, name)))
+    page = open_page()
+    held.clear()
+    page.file_uploader(key="files").upload("log.txt", log(drive(7, laps=(1, 4))), "text/plain").run()
+    assert not page.exception
+    assert len(held) == 3 and any(answer() is not None for answer in held)
+    # What the server does once a visitor has gone for good; all pages under test are of one session.
+    for clear in (clear_session_data_cache, clear_session_resource_cache):
+        clear("test session id")
+    # Streamlit holds the names of the page that was drawn last until it draws another.
+    page = open_page()
+    gc.collect()
+    assert not [type(answer()) for answer in held[:3] if answer() is not None]

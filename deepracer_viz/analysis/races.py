@@ -88,7 +88,7 @@ _FARTHEST_LEVEL = 6.0
 _LEAST_PROGRESS = 0.01
 _SMALLEST_CURVATURE = 0.05
 _MOST_STEPS, _CLOSE = 30, 0.01
-_MOST_OFF_TRACKS = 16
+_MOST_OFF_TRACKS, _NO_SHARE = 16, 1e-9
 _TIMES = 64
 
 
@@ -730,12 +730,12 @@ def _chance_under(goals, chances, times, noise, race: RaceFormat) -> np.ndarray:
             )
             share = np.maximum(share if last else np.exp(share), 0)
             left = left - share
-            number = np.maximum(off_tracks, count) if last else count
-            if race.penalty or count == 0:
-                time = race.laps * times + race.penalty * number
-                under += share * special.ndtr((goals - time) / (noise * np.sqrt(race.laps)))
-            else:
-                under += share * special.ndtr((goals - race.laps * times) / (noise * np.sqrt(race.laps)))
+            # Of many checkpoints most have next to no chance of this very number, which takes most of the time.
+            likely = share[..., 0] > _NO_SHARE
+            share, off = share[likely], off_tracks[likely]
+            time = race.laps * times[likely] + race.penalty * (np.maximum(off, count) if last else count)
+            spread = np.broadcast_to(noise, times.shape)[likely] * np.sqrt(race.laps)
+            under[likely] += share * special.ndtr((goals - time) / spread)
         return under
     laps = race.laps if race.kind == "mean of laps" else 1
     fast = chances**laps * special.ndtr((goals - times) * (np.sqrt(laps) / noise))

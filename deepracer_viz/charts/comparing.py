@@ -366,14 +366,17 @@ def _training(count: int, measures: tuple[str, ...], by: str) -> Drawing:
         scale |= {"zero": False} if measure == "entropy" else {"domain": [0, 100]}
         axis = {"tickCount": 4, "minExtent": 44, "orient": "left"}
         base = table("lines").encode(x)
-        tooltip = [
-            alt.Tooltip("name:N", title="Model"),
-            alt.Tooltip("iteration:Q", title="Iteration", format="d"),
-            alt.Tooltip("hours:Q", title="Hours of training", format=".2f"),
-            alt.Tooltip("drives:Q", title="Drives", format=","),
-            alt.Tooltip(f"{measure}:Q", title=title, format=".1f"),
-            alt.Tooltip(f"{measure}_smooth:Q", title="Moving average", format=".1f"),
+        told = ["'Model': datum.name", "'Iteration': format(datum.iteration, 'd')"]
+        told += ["'Drives': format(datum.drives, ',')", f"'{title}': format(datum.{measure}, '.1f')"]
+        # What is not known of an iteration would say "null".
+        known = [
+            f"isValid(datum.{name}) ? {{'{words}': format(datum.{name}, '{form}')}} : {{}}"
+            for name, words, form in (
+                (f"{measure}_smooth", "Moving average", ".1f"),
+                ("hours", "Hours of training", ".2f"),
+            )
         ]
+        tooltip = alt.value(alt.expr(f"merge({{{', '.join(told)}}}, {', '.join(known)})"))
         raw = alt.Y(f"{measure}:Q").title(title).scale(**scale).axis(**axis)
         smooth = alt.Y(f"{measure}_smooth:Q").title(title).scale(**scale).axis(**axis)
         strips.append(

@@ -157,16 +157,18 @@ def _subtitle(trace: LapTrace, other: LapTrace | None, every: int) -> list[str]:
     return lines
 
 
-def _tooltip() -> list[alt.Tooltip]:
-    return [
-        alt.Tooltip("step:Q", title="Step"),
-        alt.Tooltip("time:Q", title="Time (s)", format=".2f"),
-        alt.Tooltip("section:N", title="Section"),
-        alt.Tooltip("true_speed:Q", title="True speed (m/s)", format=".2f"),
-        alt.Tooltip("steering_angle:Q", title="Steering (°, left positive)", format="+.1f"),
-        alt.Tooltip("reward:Q", title="Reward", format=".3g"),
-        alt.Tooltip("progress:Q", title="Progress (%)", format=".1f"),
+def _tooltip() -> dict:
+    told = [
+        "'Step': format(datum.step, 'd')",
+        "'Time (s)': format(datum.time, '.2f')",
+        "'Section': datum.section",
+        "'Steering (°, left positive)': format(datum.steering_angle, '+.1f')",
+        "'Reward': format(datum.reward, '.3g')",
+        "'Progress (%)': format(datum.progress, '.1f')",
     ]
+    # A drive of one step has no speed, of which the tooltip would say "null".
+    speed = "isValid(datum.true_speed) ? {'True speed (m/s)': format(datum.true_speed, '.2f')} : {}"
+    return alt.value(alt.expr(f"merge({{{', '.join(told)}}}, {speed})"))
 
 
 @functools.cache

@@ -213,22 +213,23 @@ def _raced(*tables: pd.DataFrame) -> _Raced:
 
 
 _KNOWN_BY = {_Raced: lambda raced: raced.fingerprint}
+# By session: what was learnt of dropped files must go with the visitor who dropped them.
 
 
-@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_KNOWN_BY)
+@st.cache_resource(max_entries=8, scope="session", show_spinner=False, hash_funcs=_KNOWN_BY)
 def _model(raced: _Raced) -> RaceModel:
     """Learn from the drives once, whatever the race."""
     return predict_races(raced.episodes, raced.evaluations)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=_KNOWN_BY)
+@st.cache_resource(max_entries=16, scope="session", show_spinner=False, hash_funcs=_KNOWN_BY)
 def _choice(raced: _Raced, race: RaceFormat, best: int | None, last: int | None) -> CheckpointChoice:
     """Choose once, whatever else on the page is changed."""
     drives, model = (raced.episodes, raced.evaluations), _model(raced)
     return choose_checkpoint(*drives, race=race, best=best, last=last, model=model, other_races=False)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=_KNOWN_BY)
+@st.cache_resource(max_entries=16, scope="session", show_spinner=False, hash_funcs=_KNOWN_BY)
 def _other_races(raced: _Raced, race: RaceFormat, _ranking: pd.DataFrame) -> pd.DataFrame:
     """The choice in all kinds of races but the one that was ranked for."""
     others = [kind for kind in FORMATS if kind != race.kind]

@@ -236,14 +236,16 @@ def _fingerprint(contender: Contender) -> bytes:
     return mark.digest()
 
 
-# Asked again with every click on the page, answered once. Few are kept, and they hold figures, not steps.
-_once = st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={Contender: _fingerprint})
+# Asked again with every click on the page, answered once. Few are kept, and they hold figures, not steps; by session,
+# for what was learnt of dropped files must go with the visitor who dropped them.
+_BY_DRIVES = {Contender: _fingerprint}
+_once = st.cache_resource(max_entries=8, scope="session", show_spinner=False, hash_funcs=_BY_DRIVES)
 _envelopes, _training, _driving, _rewards = (
     _once(question) for question in (compare_envelopes, compare_training, compare_driving, compare_rewards)
 )
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs={Contender: _fingerprint})
+@st.cache_resource(max_entries=16, scope="session", show_spinner=False, hash_funcs=_BY_DRIVES)
 def _race_model(contender: Contender) -> RaceModel:
     """Learn from the drives once, whatever the race."""
     return predict_races(contender.episodes, contender.evaluations)

@@ -150,9 +150,19 @@ def _known(models: dict[str, Model]) -> dict[str, LeagueEntry | str]:
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
-def _row(stamp: tuple, race: RaceFormat, _entry: LeagueEntry) -> pd.DataFrame:
-    """One model's row, worked out once for a race."""
+def _shared_row(stamp: tuple, race: RaceFormat, _entry: LeagueEntry) -> pd.DataFrame:
+    """One model's row, worked out once for a race and for all visitors."""
     return league_table([_entry], race)
+
+
+@st.cache_data(max_entries=100, scope="session", show_spinner=False)
+def _own_row(stamp: tuple, race: RaceFormat, _entry: LeagueEntry) -> pd.DataFrame:
+    """The same of an upload: goes with the visitor who brought it."""
+    return league_table([_entry], race)
+
+
+def _row(model: Model, race: RaceFormat, entry: LeagueEntry) -> pd.DataFrame:
+    return (_shared_row if model.shared else _own_row)(model.stamp, race, entry)
 
 
 def _show_table(models: dict[str, Model], race: RaceFormat, on_choice: Callable[[str], None]) -> None:
@@ -179,7 +189,7 @@ def _show_table(models: dict[str, Model], race: RaceFormat, on_choice: Callable[
         )
     names = [name for name, entry in entries.items() if shown in (ALL_TRACKS, _track(entry))]
     if names:
-        rows = [_row(models[name].stamp, race, entries[name]).assign(model=name) for name in names]
+        rows = [_row(models[name], race, entries[name]).assign(model=name) for name in names]
         table, on = pd.concat(rows, ignore_index=True), [_track(entries[name]) for name in names]
         if len(set(on)) == 1:
             st.markdown(plain(league_verdict(table, race)))

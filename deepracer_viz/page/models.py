@@ -1,6 +1,8 @@
 """Models at hand: the samples, a folder of models, and what a visitor drops on the page."""
 
 import argparse
+import ctypes
+import gc
 import logging
 import os
 import re
@@ -10,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
+import pyarrow as pa
 import streamlit as st
 
 from deepracer_viz import LogError, Track, TrainingRun, load_run, load_track
@@ -109,6 +112,25 @@ class Shelf:
                 held -= self._slots.popitem(last=False)[1].size
             return slot
 
+    def clear(self) -> None:
+        """Let go of all models."""
+        with self._lock:
+            self._slots.clear()
+
+
+def _give_back(shelf: Shelf) -> None:
+    """Let go of a visitor's models, and give their memory back to the system.
+
+    Allocators keep what becomes free for later, and the next visitor's thread may not even be served from it.
+    """
+    shelf.clear()
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    # Only the C library of most Linux systems has it.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
+
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _shared_shelf() -> Shelf:
@@ -116,7 +138,7 @@ def _shared_shelf() -> Shelf:
     return Shelf(MODELS_KEPT, MEMORY_KEPT)
 
 
-@st.cache_resource(max_entries=1, scope="session", show_spinner=False)
+@st.cache_resource(max_entries=1, scope="session", show_spinner=False, on_release=_give_back)
 def _own_shelf() -> Shelf:
     """Uploads stay with the visitor who brought them."""
     return Shelf(4, MEMORY_KEPT // 4)

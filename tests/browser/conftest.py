@@ -12,13 +12,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 """Every run leaves its screenshots here, for a person to look at."""
 
+PATIENCE = 300_000
+"""Milliseconds that a test waits for what must come, on a machine that has other work."""
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+expect.set_options(timeout=PATIENCE)
 
 
 @contextmanager
@@ -83,6 +89,7 @@ class Visitor:
 
     def __init__(self, page: Page, address: str):
         self.page = page
+        page.set_default_timeout(PATIENCE)
         self.address = address
         self.problems: list[str] = []
         page.on("console", lambda m: self.problems.append(m.text) if m.type == "error" else None)
@@ -100,18 +107,18 @@ class Visitor:
 
     def settled(self) -> "Visitor":
         """Wait until the last section stands, nothing runs and every chart is drawn."""
-        self.page.get_by_role("heading", name="What was read").wait_for(timeout=60_000)
+        self.page.get_by_role("heading", name="What was read").wait_for(timeout=PATIENCE)
         for _ in range(2):
             self.page.wait_for_timeout(400)
             self.page.wait_for_function(
                 "!document.querySelector('[data-testid=\"stStatusWidget\"]')"
                 ' && !document.querySelector(\'[data-testid="stApp"][data-test-script-state="running"]\')',
-                timeout=60_000,
+                timeout=PATIENCE,
             )
         self.page.wait_for_function(
             "[...document.querySelectorAll('[data-testid=\"stVegaLiteChart\"]')]"
             ".every(chart => chart.querySelector('svg.marks, canvas'))",
-            timeout=60_000,
+            timeout=PATIENCE,
         )
         return self
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from deepracer_viz import LogError, load_run
+from deepracer_viz import LogError, assembly, load_run
 from deepracer_viz.logs.contents import read_contents
 from deepracer_viz.logs.metadata import read_metrics, read_training_params
 from deepracer_viz.logs.report import ReadReport
@@ -137,6 +137,33 @@ def test_twice_the_input_takes_at_most_twice_the_calls(name):
     work(1)
     once, twice, four = (calls(lambda n=n: work(n)) for n in (2, 4, 8))
     assert twice <= 2.2 * once and four <= 2.2 * twice, (once, twice, four)
+
+
+def evaluations(logs: int, metrics: int) -> list[tuple[str, io.BytesIO]]:
+    """Evaluation logs, and metrics files of which none is theirs."""
+    told = b'{"metrics": [{"elapsed_time_in_milliseconds": 9000, "trial": 1, "completion_percentage": 7}]}'
+    steps = [b"{'JOB_TYPE': 'EVALUATION'}\n" + log(drive(1, length=5, begins=100.0 * i)) for i in range(logs)]
+    files = [(f"{i}.log", io.BytesIO(data)) for i, data in enumerate(steps)]
+    return files + [(f"{i}/EvaluationMetrics.json", io.BytesIO(told)) for i in range(metrics)]
+
+
+def test_many_evaluations_are_not_held_against_each_of_many_metrics(monkeypatch):
+    compared = []
+    agreement = assembly.official_agreement
+
+    def count(*tables):
+        compared.append(tables)
+        return agreement(*tables)
+
+    monkeypatch.setattr(assembly, "official_agreement", count)
+    monkeypatch.setattr(assembly, "MAX_COMPARISONS", 12)
+    few = load_run(evaluations(3, 4))
+    assert len(compared) == 12 and not [w for w in few.report.warnings if "held against" in w]
+    compared.clear()
+    many = load_run(evaluations(6, 8))
+    assert len(compared) == 12
+    assert [w for w in many.report.warnings if "only 2 of them were held against the steps" in w]
+    assert many.evaluation_episodes["stream"].nunique() == 6 + 8
 
 
 def test_a_job_with_a_checkpoint_before_each_step_is_read_whole():

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import re
 import warnings
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_every_chart_is_among_them():
     drawn = set()
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         functions = inspect.getmembers(importlib.import_module(module.name), inspect.isfunction)
-        drawn |= {name for name, _ in functions if name.endswith("_chart") and not name.startswith("_")}
+        drawn |= {name for name, _ in functions if re.fullmatch(r"[a-z]\w+_sheets?", name)}
     _, charts = everything(run_of(SHAPES["usual"]))
     assert drawn == set(charts), "add the new chart to tests/stress/everything.py"
 
