@@ -487,7 +487,9 @@ def _first(values: list):
 
 
 def name_of(entries: list) -> str:
-    """Name a model after the first of the files or folders that hold it."""
+    """Name a model after the first of the files or folders that hold it; "" where there is none."""
+    if not entries:
+        return ""
     entry = entries[0]
     name = entry[0].replace("\\", "/") if isinstance(entry, tuple) else os.path.abspath(entry)
     name = os.path.basename(name.rstrip("/"))

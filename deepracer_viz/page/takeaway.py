@@ -36,6 +36,7 @@ from deepracer_viz.export import (
 )
 from deepracer_viz.page.models import Model
 from deepracer_viz.page.text import plain
+from deepracer_viz.page.tour import explain
 
 _FORMATS = {
     "CSV": ("csv", "text/csv", write_csv),
@@ -103,6 +104,7 @@ def show(
         What is known of the chosen drives.
     """
     st.header("Take it along", anchor="take", divider="gray")
+    explain("take")
     st.markdown(f"What there is of {plain(name)}, for the drives chosen in the sidebar.")
     asked = (chosen, race, window)
     kept = st.session_state.get("taken")

@@ -40,6 +40,10 @@ _TOUR = {
         "This is a single drive. Move the step slider, or let it play, and watch the car on the map and its "
         "speed and steering at the same moment. The dashed line is the fastest lap, to compare with."
     ),
+    "take": (
+        "Everything on this page can be kept: the tables for your own notebook or spreadsheet, the charts, a "
+        "report to send around, and a link that opens the same view again."
+    ),
     "league": (
         "Each row is a model. Sort by a heading to see who is fastest, who gets round most often and who "
         "has the best chance in the race; choose a row to look at that model alone."

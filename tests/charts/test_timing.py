@@ -142,8 +142,8 @@ class TestDelta:
         assert scale["range"] == [MODELS[0], FAST]
         [calculated] = [t["calculate"] for t in line["transform"] if "calculate" in t]
         assert json.dumps(scale["domain"][1]) in calculated
-        other = time_delta_sheet(delta, "a", "b", colours=MODELS)
-        assert marks(spec_of(other), "line")[0]["encoding"]["color"]["scale"]["range"] == list(MODELS)
+        other = time_delta_sheet(delta, "a", "b", colours=MODELS[2:])
+        assert marks(spec_of(other), "line")[0]["encoding"]["color"]["scale"]["range"] == list(MODELS[2:])
 
     def test_the_pointer_is_told_who_is_who(self, groups):
         spec = spec_of(time_delta_sheet(time_delta(*groups), "typical laps", 'lap "b"'))

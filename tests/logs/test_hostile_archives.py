@@ -264,8 +264,10 @@ def test_a_gigabyte_of_zeros_is_read_to_the_ratio_in_little_memory():
     finally:
         tracemalloc.stop()
     assert peak < 64 << 20
-    # The kind is told by the beginning, so that no more than that is even unpacked.
-    assert [file.kind for file in report.files] == ["not used"] and report.files[0].size == 0
+    # A log may begin with zeros, so they are searched for one, as far as the limit.
+    unused, archive = report.files
+    assert unused.kind == "not used" and unused.size <= 101 * len(data)
+    assert "unpacks to more than" in archive.note
 
 
 def test_a_log_that_unpacks_like_no_log_stops_at_the_ratio_in_little_memory(monkeypatch):

@@ -12,6 +12,7 @@ SECTIONS = [
     "Who learns faster, and gets further?",
     "Where is one faster than the other?",
     "Who holds the steadier line, and where do they earn?",
+    "Take it along",
     "What was read",
 ]
 ONE = "planted-faults (sample)"
