@@ -117,8 +117,10 @@ def _show_steps(drives: Drives, trace: LapTrace, other: LapTrace | None, play: b
         step = st.slider("Step", 0, last, key="step", bind="query-params")
     row = trace.steps.iloc[step]
     left, right = st.columns(2)
+    # A drive of a single step has a place and no speed.
+    speed = "speed unknown" if np.isnan(row["true_speed"]) else f"{row['true_speed']:.2f} m/s"
     words = (
-        f"Step {step} of {last}, {row['time']:.2f} s: {row['true_speed']:.2f} m/s, steering "
+        f"Step {step} of {last}, {row['time']:.2f} s: {speed}, steering "
         f"{row['steering_angle']:+.0f}°, reward {row['reward']:.3g}, progress {row['progress']:.1f} %"
         + (f", in {row['section']}." if row["section"] else ".")
     )
