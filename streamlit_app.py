@@ -327,7 +327,7 @@ elif len(episodes):
         "Training": lambda: convergence.show(drives, run, iterations),
         "Driving": lambda: driving.show(drives, placed),
         "Turns": lambda: rewards.show(drives, placed, about.action_space),
-        "One drive": lambda: lap.show(drives),
+        "One drive": lambda: lap.show(model_name, drives),
     }
 if view == stage.PRESENTATION:
     if not screens or not compared:

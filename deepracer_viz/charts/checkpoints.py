@@ -111,6 +111,7 @@ def _laps(height: int, every_tick: bool, grouped: bool, same_number: bool | None
     # Left to itself, an axis of very few iterations gets ticks at halves.
     ticks = slot("ticks") if every_tick else alt.Undefined
     pick = _pick()
+    lap = alt.selection_point(name="lap", fields=["unique_episode"], on="click", empty=False)
     x = (
         alt.X("iteration:Q")
         .title(_iteration_title(same_number))
@@ -160,7 +161,7 @@ def _laps(height: int, every_tick: bool, grouped: bool, same_number: bool | None
                 *([alt.Tooltip("laps:Q", title="Laps this mark stands for")] if grouped else []),
             ],
         )
-        .add_params(pick)
+        .add_params(pick, lap)
     )
     rings = (
         table("named")

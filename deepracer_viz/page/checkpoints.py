@@ -17,6 +17,7 @@ from deepracer_viz.analysis.checkpoints import (
 from deepracer_viz.analysis.races import FORMATS, RaceFormat, RaceModel, predict_races
 from deepracer_viz.analysis.words import percent
 from deepracer_viz.charts.checkpoints import fast_laps_sheet, rank_checkpoints_sheet
+from deepracer_viz.page import lap
 from deepracer_viz.page.glossary import about
 from deepracer_viz.page.stage import beside, choices, draw, screen, verdict
 from deepracer_viz.page.text import plain, seconds
@@ -262,6 +263,8 @@ def _pick(name: str, checkpoints: dict[int, int]) -> None:
     chosen = [checkpoints.get(row) for row in selection.get("rows", [])]
     chosen += [checkpoints.get(int(point["iteration"])) for point in points]
     st.session_state["checkpoint"] = str(chosen[0]) if chosen else EVERY_CHECKPOINT
+    for point in selection.get("lap") or []:
+        lap.pick(int(point["unique_episode"]))
     clear_pickers(but=name)
 
 

@@ -548,8 +548,8 @@ def _show_rewards(contenders: list[Contender], names: list[str]) -> None:
                     f"Where {name} earns its rewards, in its own range. {answer.verdict}",
                 )
     st.caption(
-        "Reward functions differ, so each map is coloured by its own range of rewards (2nd to 98th percentile of its "
-        "squares): compare where they earn, not how much."
+        "Reward functions may differ, so each map is coloured by its own range of rewards (2nd to 98th percentile of "
+        "its squares): compare where they earn, not how much."
     )
     if len(answer.sections):
         _chart(line_spread_sheet(answer, names), "spread", answer.verdict)

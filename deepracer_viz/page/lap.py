@@ -22,11 +22,13 @@ _EVERY = 0.2  # s between two pictures of a drive that is played
 _STEPS_A_SECOND = 15  # of the simulator
 
 
-def show(drives: Drives) -> None:
+def show(model: str, drives: Drives) -> None:
     """Show the section.
 
     Parameters
     ----------
+    model : str
+        Whose drives they are.
     drives : Drives
         The chosen drives.
     """
@@ -39,6 +41,9 @@ def show(drives: Drives) -> None:
         )
         explain("lap")
         traced = drives.episodes[drives.episodes["traced"]]
+        # The number of a drive that was looked at means nothing for another model.
+        st.session_state["another_model"] = st.session_state.setdefault("drive_of", model) != model
+        st.session_state["drive_of"] = model
         if traced.empty:
             st.markdown("None of these drives left a trace of its steps, so there is nothing to follow.")
             return
@@ -74,7 +79,8 @@ def _show_drive(drives: Drives, traced: pd.DataFrame) -> None:
     fastest = None if laps.empty else int(laps.loc[laps["time"].idxmin(), "unique_episode"])
     numbers = traced["unique_episode"].to_numpy()
     first = int(traced.loc[traced["progress"].idxmax(), "unique_episode"]) if fastest is None else fastest
-    if st.session_state.get("drive") not in (None, *numbers):
+    another = st.session_state.pop("another_model", False)
+    if another or st.session_state.get("drive") not in (None, *numbers):
         st.session_state["drive"] = first
     if st.session_state.pop("played", False):
         st.session_state["playing"] = False

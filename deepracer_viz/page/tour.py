@@ -27,7 +27,8 @@ _TOUR = {
         "level, more training of this kind brings nothing new."
     ),
     "driving": (
-        "The bars show in which part of the track time is lost: the tallest bar is where to begin. On the "
+        "The bars show in which part of the track a typical lap loses time on a fast one; the verdict and the "
+        "table name where even the fast laps could be faster, so begin there. On the "
         "map the car is slow where it is orange and fast where it is blue. The table says what goes wrong "
         "there and what to try."
     ),

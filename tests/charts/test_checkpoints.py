@@ -269,8 +269,10 @@ def test_a_click_selects_the_iteration_also_where_there_is_nothing():
     nothing = run().assign(complete=False)
     for episodes in (run(), nothing, nothing.iloc[:0]):
         for chart in every_sheet(episodes).values():
-            (param,) = chart.to_dict()["params"]
+            param, *more = chart.to_dict()["params"]
             assert param["name"] == "iteration"
+            # A lap that is clicked is looked at step by step, besides.
+            assert [p["name"] for p in more] in ([], ["lap"])
             assert (param["select"]["type"], param["select"]["fields"]) == ("point", ["iteration"])
 
 

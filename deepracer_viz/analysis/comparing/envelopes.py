@@ -268,7 +268,8 @@ def _verdict(models: pd.DataFrame, duels: pd.DataFrame, attempts: int, elsewhere
         said.append(
             f"{leader} beats {rival} {_odds(single)} of the time in a single attempt"
             + (f" and {_odds(best)} over the best of {attempts}" if attempts > 1 else "")
-            + f" (n = {single[4]:,} and {single[5]:,} drives; one that does not finish loses)."
+            + f" (n = {single[4]:,} and {single[5]:,} drives; one that does not finish loses, and where neither does "
+            "each gets half)."
         )
         if len(of_leader[1]) > 1:
             said.append(f"{rival} comes closest to it.")
