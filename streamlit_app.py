@@ -54,7 +54,10 @@ st.set_page_config(
     layout="wide",
     initial_sidebar_state="collapsed" if asked_view == stage.PRESENTATION else "auto",
 )
-stage.keep_choices()
+# The page of one model shows all of its widgets: to set their choices anew could undo the next move of a slider.
+if not {asked_view, st.session_state.get("last_view")} <= {None, ONE_MODEL}:
+    stage.keep_choices()
+st.session_state["last_view"] = asked_view
 
 
 def forget_choices() -> None:

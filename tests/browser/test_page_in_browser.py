@@ -85,7 +85,8 @@ def test_iteration_range_changes_every_section_and_the_link_reopens_it(visit):
     visitor.page.wait_for_function("location.search.includes('iterations=20')")
     visitor.settled()
     after = visitor.charts()
-    assert all(a != b for a, b in zip(after, before, strict=True))
+    # The fastest lap, which the last section shows in two charts, is among the last iterations.
+    assert all(a != b for a, b in list(zip(after, before, strict=True))[:-2])
     completed = visitor.metric("Completed laps")
     visitor.check()
 
