@@ -3,7 +3,9 @@
 import codecs
 import io
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -57,6 +59,9 @@ _JSON_OBJECT = re.compile(rb'\s*\{\s*["}]')
 _YAML_PARAMETERS = re.compile(rb"^[ \t]*[\"']?(?:WORLD_NAME|JOB_TYPE|RACE_TYPE)[\"']?\s*:", re.MULTILINE)
 _NUMPY_MAGIC = b"\x93NUMPY"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+SMALL_CSV = 8 << 20
+"""Sim-trace CSV files up to this size (bytes) are read beside each other."""
 
 HEAD = 1 << 16
 """Bytes of a file that tell its kind."""
@@ -151,9 +156,30 @@ def read_contents(members: Members, report: ReadReport) -> Contents:
     Contents
         What was recognised; a file that could not be read is in the report and stops nothing.
     """
-    contents = gather(map(read_member, members), report)
+    contents = gather(_read_members(members), report)
     tell_problems(members, report)
     return contents
+
+
+def _read_members(members: Iterable[Member]) -> Iterator[FileRead]:
+    """Read members in their order, CSV files of an iteration beside each other: each is too small to part."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        waiting: deque[Future[FileRead]] = deque()
+        for member in members:
+            held = None
+            if _kind_of(member.file.peek(HEAD)) == "sim-trace CSV":
+                held = member.file.peek(SMALL_CSV + 1)
+            if held is not None and len(held) <= SMALL_CSV:
+                # Its own file is valid only until the next member is asked for.
+                copy = Member(member.name, MemberFile(io.BytesIO(member.file.read())))
+                waiting.append(pool.submit(read_member, copy))
+            else:
+                yield from (read.result() for read in waiting)
+                waiting.clear()
+                yield read_member(member)
+            if len(waiting) > 3:
+                yield waiting.popleft().result()
+        yield from (read.result() for read in waiting)
 
 
 def read_member(member: Member) -> FileRead:

@@ -40,8 +40,8 @@ TOKEN = b"SIM_TRACE_LOG:"
 BLOCK = 2 << 20
 """Bytes read at a time: small enough to stay in a processor's cache while they are cut and parsed."""
 
-CSV_BLOCK = 1 << 20
-"""The same for CSV files: one file is an iteration, a few MB, which several blocks let two threads share."""
+CSV_BLOCK = 4 << 20
+"""The same for CSV files: one file is an iteration, a few MB, and several of them are read beside each other."""
 
 LONGEST_LINE = 1 << 20
 """A line longer than this (bytes) is no log line; it is passed over and counted."""
@@ -64,6 +64,9 @@ _SPEAKING = (
     b"Sensor list",
 )
 """Words of the lines that tell something about a job wherever they stand in a log."""
+
+# Made once: to make it takes as long as to read a hundred rows.
+_STATUS_TYPE = pd.CategoricalDtype(STATUSES)
 
 _LINE = "line"  # place of a row among the step lines of its block, while a file is read
 
@@ -116,6 +119,12 @@ class StepFile:
         """Count the step rows that stand before the given offset of ``text``."""
         at = bisect_right(self.marks, offset, key=lambda mark: mark[0]) - 1
         return self.marks[at][1] if at >= 0 else 0
+
+
+def step_table(columns: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Make a step table of arrays, that of statuses given as places in :data:`STATUSES`; nothing is copied."""
+    status = pd.Categorical.from_codes(columns["episode_status"], dtype=_STATUS_TYPE)
+    return pd.DataFrame(columns | {"episode_status": status}, copy=False)
 
 
 def empty_steps() -> pd.DataFrame:
@@ -255,7 +264,7 @@ def read_step_log(
                 text += gap
             # What is left of a cut line can look like an older vintage.
             if lines and (whole or form is None):
-                form = _vintage(lines[: _GLANCE if form else _SAMPLE]) or form
+                form = _vintage(lines[: _GLANCE if form else _SAMPLE], form)
             first_form = first_form or form
             parser.add(lines, form, whole, marks)
     place.form, place.first_form = form, first_form
@@ -426,12 +435,15 @@ def _speaking_lines(gaps: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     ]
 
 
-def _vintage(lines: bytes) -> StepFormat | None:
-    """Vintage of most of the first step lines of a block."""
+def _vintage(lines: bytes, known: StepFormat | None) -> StepFormat | None:
+    """Vintage of most of the first step lines of a block, given that of the blocks before."""
     sample = _clean(lines).decode("ascii").split("\n")[:50]
-    sample = [line.removeprefix(TOKEN.decode()) for line in sample]
-    found = Counter(form for line in sample if (form := identify(fields_of(line))))
-    return found.most_common(1)[0][0] if found else None
+    sample = [fields_of(line.removeprefix(TOKEN.decode())) for line in sample]
+    # Lines of one kind stand together: three that agree with what was known need no others.
+    if known and len(sample) > 3 and all(map(known.matches, sample[:3])):
+        return known
+    found = Counter(form for fields in sample if (form := identify(fields)))
+    return found.most_common(1)[0][0] if found else known
 
 
 def _clean(lines: bytes) -> bytes:
@@ -469,8 +481,7 @@ class _Table:
         """Give the whole table; nothing can be added to it after that."""
         for column in self._columns.values():
             column.resize(self.rows, refcheck=False)
-        status = pd.Categorical.from_codes(self._columns["episode_status"], categories=STATUSES)
-        return pd.DataFrame(self._columns | {"episode_status": status}, copy=False)
+        return step_table(self._columns)
 
 
 class _Parser:
@@ -580,7 +591,15 @@ def _read(lines: bytes, form: StepFormat, as_text: bool = False) -> tuple[pa.Tab
     if b",[" in lines[: 1 << 12]:
         wanted.remove("action")
     text = pa.binary()
-    types = {name: text if as_text else _arrow_type(name) for name in wanted}
+    # CSV files of some years print counters as 1.0, which an integer column refuses; 0x10 it takes for a number.
+    first = dict(zip(form.fields, lines[: lines.find(b"\n")].split(b","), strict=False))
+    hexadecimal = b"x" in lines or b"X" in lines
+    types = {
+        name: text
+        if as_text
+        else _arrow_type(name, whole=not hexadecimal and b"." not in first.get(name, b""))
+        for name in wanted
+    }
     if lines.startswith(TOKEN) and not as_text:
         # The token stays before the first number: taking it off a few distinct words is quicker than off all rows.
         types["episode"] = pa.dictionary(pa.int32(), text)
@@ -600,12 +619,13 @@ def _read(lines: bytes, form: StepFormat, as_text: bool = False) -> tuple[pa.Tab
     return table, odd
 
 
-def _arrow_type(name: str) -> pa.DataType:
+def _arrow_type(name: str, whole: bool) -> pa.DataType:
+    """Type to read a column with; ``whole``: a counter may be read as an integer, which is quicker."""
     if name == "episode_status":
         # The few distinct words are looked at once each, not once a row.
         return pa.dictionary(pa.int32(), pa.binary())
-    # CSV files print counters as 1.0, which an integer column refuses.
-    return {"bool": pa.bool_(), "float32": pa.float32()}.get(STEP_COLUMNS[name].kind, pa.float64())
+    kinds = {"bool": pa.bool_(), "float32": pa.float32(), "float64": pa.float64()}
+    return kinds.get(STEP_COLUMNS[name].kind, pa.int32() if whole else pa.float64())
 
 
 def _typed(table: pa.Table) -> dict[str, np.ndarray]:
@@ -632,8 +652,8 @@ def _typed(table: pa.Table) -> dict[str, np.ndarray]:
         # Written so that a NaN fails too.
         if len(values) and not (values.min() >= about.low and values.max() <= about.high):
             raise ValueError(name)
-        columns[name] = values.astype(about.kind)
-        if about.kind.startswith("int") and (columns[name] != values).any():
+        columns[name] = values.astype(about.kind, copy=False)
+        if about.kind.startswith("int") and values.dtype.kind == "f" and (columns[name] != values).any():
             raise ValueError(name)
     return columns
 

@@ -16,6 +16,7 @@ import pandas as pd
 from deepracer_viz.logs.contents import Contents, CsvFile, LogFile
 from deepracer_viz.logs.formats import PUT_BACK, STATUSES, STEP_COLUMNS, UNIX_TIME_FROM
 from deepracer_viz.logs.report import ReadReport
+from deepracer_viz.logs.steps import empty_steps, step_table
 
 UNKNOWN = -1
 """Stands for an iteration or checkpoint number that a file does not tell."""
@@ -155,16 +156,15 @@ def _csv_stream(folder: str, files: list[CsvFile], part: int | None, report: Rea
 
 def _stack(files: list[CsvFile]) -> pd.DataFrame:
     """Join the rows of files, which are taken out of them: column by column, so that no row is held twice."""
-    tables = []
+    tables, nothing = [], empty_steps()
     for csv in files:
-        table = {name: csv.steps[name] for name in STEP_COLUMNS}
-        table["episode_status"] = table["episode_status"].cat.codes
-        tables.append({name: column.to_numpy() for name, column in table.items()})
-        csv.steps = csv.steps[:0].copy()
+        columns = dict(csv.steps.items())
+        columns["episode_status"] = columns["episode_status"].cat.codes
+        tables.append({name: columns[name].to_numpy() for name in STEP_COLUMNS})
+        csv.steps = nothing
     # Of some thousand columns, joining them as pandas does would take longer than copying what they hold.
     columns = {name: np.concatenate([table.pop(name) for table in tables]) for name in STEP_COLUMNS}
-    status = pd.Categorical.from_codes(columns["episode_status"], categories=STATUSES)
-    return pd.DataFrame(columns | {"episode_status": status}, copy=False)
+    return step_table(columns)
 
 
 def _log_stream(log: LogFile, report: ReadReport) -> StepStream:

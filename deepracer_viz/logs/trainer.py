@@ -176,6 +176,10 @@ def read_trainer_log(text: bytes) -> TrainerLog:
 
 def _matches(text: bytes, token: re.Pattern, line: re.Pattern, reason: str, skipped: Skipped):
     """Yield the match of `line` at every `token`; count the tokens where it does not match."""
+    matches = list(line.finditer(text))
+    if len(matches) == sum(1 for _ in token.finditer(text)):
+        yield from matches
+        return
     for found in token.finditer(text):
         match = line.match(text, found.start())
         if match:
