@@ -25,6 +25,7 @@ from deepracer_viz.page import (
     history,
     lap,
     league,
+    looking,
     report,
     rewards,
     stage,
@@ -339,11 +340,12 @@ if view == stage.PRESENTATION:
     with slot_for_first:
         screens[stage.step_through(list(screens))]()
 else:
-    for show in screens.values():
-        # Each in its own container: what one section leaves out must not move the widgets of the next, for a widget
-        # that moves loses its place in the address.
-        with st.container():
-            show()
+    # Each in its own container: what one section leaves out must not move the widgets of the next, for a widget
+    # that moves loses its place in the address.
+    places = [looking.place(number) for number in range(len(screens))]
+    for number in looking.first(len(screens)):
+        with places[number]:
+            list(screens.values())[number]()
     with st.container():
         takeaway.show(
             run,
@@ -355,3 +357,4 @@ else:
             placed,
         )
     report.show(run.report, len(run.steps) + len(run.evaluation_steps))
+    looking.watch()

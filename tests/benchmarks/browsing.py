@@ -24,22 +24,27 @@ QUIET = 700
 # leaves for the server and what comes back is timed and counted as well.
 CLOCK = """
 (() => {
-  const clock = { sent: null, received: null, bytes: 0, messages: 0, drawn: null, first: null };
+  const clock = { sent: null, received: null, bytes: 0, messages: 0, drawn: null, first: null, inView: null };
   const draw = chart => {
     clock.drawn = performance.now();
     clock.first ??= clock.drawn;
+    const { top, bottom } = chart.getBoundingClientRect();
+    if (top < window.innerHeight && bottom > 0) clock.inView = clock.drawn;
   };
   const inChart = node => node?.closest?.('[data-testid="stVegaLiteChart"]');
   for (const name of ['fill', 'stroke', 'fillRect', 'fillText', 'drawImage', 'clearRect']) {
     const original = CanvasRenderingContext2D.prototype[name];
     CanvasRenderingContext2D.prototype[name] = function (...given) {
-      if (this.canvas.isConnected && inChart(this.canvas)) draw();
+      const chart = this.canvas.isConnected && inChart(this.canvas);
+      if (chart) draw(chart);
       return original.apply(this, given);
     };
   }
   new MutationObserver(changes => {
-    if (changes.some(change => inChart(change.target.nodeType === 1 ? change.target : change.target.parentElement)))
-      draw();
+    for (const change of changes) {
+      const chart = inChart(change.target.nodeType === 1 ? change.target : change.target.parentElement);
+      if (chart) draw(chart);
+    }
   }).observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
   const Socket = window.WebSocket;
   window.WebSocket = class extends Socket {
@@ -59,7 +64,9 @@ CLOCK = """
   window.addEventListener('keydown', () => { clock.moved ??= performance.now(); }, true);
   window.addEventListener('pointerdown', () => { clock.moved ??= performance.now(); }, true);
   clock.restart = () => {
-    Object.assign(clock, { moved: null, sent: null, received: null, bytes: 0, messages: 0, drawn: null, first: null });
+    Object.assign(clock, {
+      moved: null, sent: null, received: null, bytes: 0, messages: 0, drawn: null, first: null, inView: null,
+    });
   };
   clock.whole = quiet => {
     const app = document.querySelector('[data-testid="stApp"]');
