@@ -90,6 +90,14 @@ def test_every_chart_is_among_them():
     assert drawn == set(charts), "add the new chart to tests/stress/everything.py"
 
 
+@pytest.mark.parametrize("name", ["usual", "no lap"])
+def test_every_drawing_is_valid_vega_lite(name):
+    _, charts = everything(run_of(SHAPES[name]))
+    for sheets in charts.values():
+        for sheet in sheets:
+            sheet.chart()
+
+
 @pytest.mark.parametrize("text", ["nan m/s", "at -inf", "None", "<NA>", "a null", "(NaN)"])
 def test_numbers_that_are_not_there_are_noticed(text):
     assert NOT_A_WORD.search(text)
