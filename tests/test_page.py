@@ -411,7 +411,7 @@ def test_the_league_has_a_row_for_each_model(sample_names):
     assert [header.value for header in page.header] == ["How do the models compare?"]
     [table] = page.dataframe
     assert list(table.value["model"]) == [f"{name} (sample)" for name in sample_names]
-    assert table.value["win_chance"].isna().all()
+    assert "win_chance" not in table.value
     assert len(set(table.value["fastest"])) == len(sample_names)
 
 
@@ -419,6 +419,26 @@ def test_the_league_tells_chances_at_a_target(sample_names):
     [table] = open_league(target="10").dataframe
     chances = dict(zip(table.value["model"], table.value["win_chance"], strict=True))
     assert chances["fast-but-fragile (sample)"] > 50 > chances["steady-and-slow (sample)"]
+
+
+def test_the_league_holds_chances_against_each_other_on_one_track_alone(real_logs, sample_names, monkeypatch):
+    monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
+    page = open_league(target="10")
+    track = page.selectbox(key="league_track")
+    most, second = track.options[:2]
+    assert most == track.value == "reinvent_base, 17.7 m" and second == "harbour_loop, 23.0 m"
+    [table] = page.dataframe
+    # One of them names its track, the other does not.
+    assert {"drfc-one-worker", "console-2020-clone"} < set(table.value["model"])
+    assert "win_chance" in table.value and most in said(page)
+    track.set_value("All tracks").run()
+    [table] = page.dataframe
+    assert "win_chance" not in table.value and {most, second} < set(table.value["track"])
+    assert "Neither their lap times nor their chances" in said(page)
+    page.selectbox(key="league_track").set_value(second).run()
+    [table] = page.dataframe
+    assert list(table.value["model"]) == [f"{name} (sample)" for name in sample_names]
+    assert "win_chance" in table.value and second in said(page)
 
 
 def test_the_league_names_what_cannot_be_read(tmp_path, monkeypatch):

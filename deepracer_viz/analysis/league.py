@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from deepracer_viz.analysis.comparing.contenders import SAME_LENGTH, SAME_PLACE
 from deepracer_viz.analysis.convergence import training_progress
 from deepracer_viz.analysis.driving.findings import find_inefficiencies
 from deepracer_viz.analysis.envelope import performance_envelope
@@ -20,6 +21,9 @@ from deepracer_viz.track import Track
 
 TREND_POINTS = 40
 """Points of a model's lap times over its training; longer trainings are summed up in blocks of iterations."""
+
+UNKNOWN_TRACK = "unknown"
+"""What the track is called of a model whose files neither name it nor hold a step."""
 
 _COLUMNS = {
     "model": "str",
@@ -58,8 +62,8 @@ class LeagueEntry:
     model : str
     track : str
         Name of the track; "" where no file tells it.
-    track_length : float or None
-        m.
+    route : Track or None
+        Where it drove; None without steps.
     iterations, episodes, laps : int
         Numbers of iterations driven, of drives that came to an end, and of those that finished.
     completion : tuple of float or None
@@ -84,7 +88,7 @@ class LeagueEntry:
 
     model: str
     track: str
-    track_length: float | None
+    route: Track | None
     iterations: int
     episodes: int
     laps: int
@@ -145,7 +149,7 @@ def league_entry(
     return LeagueEntry(
         model=model,
         track=world or (track.name if track is not None and not track.approximate else ""),
-        track_length=None if track is None else float(track.length),
+        route=track,
         iterations=drives["iteration"].nunique() if of_training else 0,
         episodes=len(drives),
         laps=len(laps),
@@ -164,7 +168,73 @@ def league_entry(
     )
 
 
-def league_table(entries: list[LeagueEntry], race: RaceFormat | None = None) -> pd.DataFrame:
+def league_tracks(entries: list[LeagueEntry]) -> list[str]:
+    """Name the track of each model, the same track by the same name.
+
+    Models drove the same track if their logs name the same one, or at least one of them names none, and their lengths
+    and places agree: a track that is driven the other way round is another one.
+
+    Parameters
+    ----------
+    entries : list of LeagueEntry
+
+    Returns
+    -------
+    list of str
+        Name and length for each, :data:`UNKNOWN_TRACK` without either. Whose logs name no track goes by the name that
+        others give it, unless they give it several.
+    """
+    # One model that drove each track, and what the track is called.
+    firsts: list[LeagueEntry] = []
+    called: list[str] = []
+    names = [UNKNOWN_TRACK] * len(entries)
+    # Those that name their track come first, and of these the ones that know where it lies.
+    for at in sorted(range(len(entries)), key=lambda at: (not entries[at].track, entries[at].route is None)):
+        entry = entries[at]
+        alike = [name for first, name in zip(firsts, called, strict=True) if _on_one_track(first, entry)]
+        length = "" if entry.route is None else f"{entry.route.length:.1f} m"
+        name = ", ".join(filter(None, (entry.track, length)))
+        if len(alike) == 1 or (alike and entry.track):
+            names[at] = alike[0]
+        elif name:
+            again = sum(other.startswith(name) for other in called)
+            names[at] = f"{name} ({again + 1})" if again else name
+            firsts.append(entry)
+            called.append(names[at])
+    return names
+
+
+def _on_one_track(first: LeagueEntry, other: LeagueEntry) -> bool:
+    named = first.track and other.track
+    if named and first.track.lower() != other.track.lower():
+        return False
+    one, two = first.route, other.route
+    if one is None or two is None:
+        return bool(named)
+    if abs(one.length - two.length) > SAME_LENGTH * one.length:
+        return False
+    apart = _apart(one, two)
+    return bool(named) if np.isnan(apart) else apart < SAME_PLACE
+
+
+def _apart(one: Track, two: Track) -> float:
+    """Median distance (m) between places as far along two tracks; NaN where no place is known of both.
+
+    By the way along the track and not by waypoint: simulators of different years number those of one track otherwise.
+    """
+    known = np.isfinite(two.center[:, 0])
+    if not known.any():
+        return np.nan
+    along = one.distance * two.length / one.length
+    there = [np.interp(along, two.distance[known], axis, np.nan, np.nan) for axis in two.center[known].T]
+    away = np.hypot(*(one.center.T - there))
+    away = away[np.isfinite(away)]
+    return float(np.median(away)) if len(away) else np.nan
+
+
+def league_table(
+    entries: list[LeagueEntry], race: RaceFormat | None = None, rated: list[dict] | None = None
+) -> pd.DataFrame:
     """Lay models out beside each other for a race.
 
     Parameters
@@ -172,19 +242,23 @@ def league_table(entries: list[LeagueEntry], race: RaceFormat | None = None) -> 
     entries : list of LeagueEntry
     race : RaceFormat, optional
         The race; best of three laps without a target when omitted.
+    rated : list of dict, optional
+        What :func:`best_checkpoint` says of each, where it is at hand; empty for one that was not rated yet.
 
     Returns
     -------
     pandas.DataFrame
-        One row per model, in the order given: the attributes of :class:`LeagueEntry` (``completion_low`` and
-        ``completion_high`` in columns of their own), and of the checkpoint with the best chance:
+        One row per model, in the order given: the attributes of :class:`LeagueEntry` (``completion_low``,
+        ``completion_high`` and ``track_length`` in columns of their own), and of the checkpoint with the best chance:
         ``checkpoint``, ``finish_chance`` (of one lap from the line, 0 to 1), ``lap_time`` (s, expected of a
         finished lap), ``win_chance`` (0 to 1), ``win_low``, ``win_high`` (90 %), ``training_odds`` (the model has no
         evaluation drives, so the chance is a rough one). ``win_chance`` is the chance to beat the race's target, and
         missing without one: to be faster than a model's own other checkpoints tells nothing of other models.
         Without a target the checkpoint is the one with the best chance against those.
     """
-    rows = [_row(entry, race or RaceFormat()) for entry in entries]
+    if rated is None:
+        rated = [best_checkpoint(entry, race or RaceFormat()) for entry in entries]
+    rows = [_row(entry) | best for entry, best in zip(entries, rated, strict=True)]
     table = pd.DataFrame(rows, columns=list(_COLUMNS))
     return table.astype(_COLUMNS)
 
@@ -204,14 +278,17 @@ def league_verdict(table: pd.DataFrame, race: RaceFormat) -> str:
     str
     """
     timed = table[table["fastest"].notna()]
+    tracks = table["track"].unique()
+    where = f" on {tracks[0]}" if len(tracks) == 1 and tracks[0] else ""
     if timed.empty:
-        return f"None of {counted(len(table), 'model')} has finished a lap yet: first make them finish, then fast."
+        none = f"None of {counted(len(table), 'model')}{where}"
+        return f"{none} has finished a lap yet: first make them finish, then fast."
     chances = table[table["win_chance"].notna()]
     if len(chances):
         order = chances.sort_values(["win_chance", "finish_chance"], ascending=False, kind="stable")
         first = order.iloc[0]
         said = (
-            f"The best chance to beat {race.target:.2f} s {race.words} has {first['model']} with checkpoint "
+            f"The best chance to beat {race.target:.2f} s{where} {race.words} has {first['model']} with checkpoint "
             f"{first['checkpoint']}: {percent(first['win_chance'])} "
             f"(90 % interval {percent(first['win_low'])} to {percent(first['win_high'])})."
         )
@@ -226,23 +303,40 @@ def league_verdict(table: pd.DataFrame, race: RaceFormat) -> str:
     fastest = timed.loc[timed["fastest"].idxmin()]
     steadiest = table.loc[table["completion"].idxmax()]
     return (
-        f"The fastest lap of {counted(len(table), 'model')} is {fastest['model']}'s {fastest['fastest']:.2f} s; "
+        f"The fastest lap of {counted(len(table), 'model')}{where} is {fastest['model']}'s {fastest['fastest']:.2f} s; "
         f"{steadiest['model']} finishes most often, {percent(steadiest['completion'])} of "
         f"{counted(steadiest['episodes'], 'drive')}. Enter a race target to see who is likely to beat it."
     )
 
 
-def _row(entry: LeagueEntry, race: RaceFormat) -> dict:
+def _row(entry: LeagueEntry) -> dict:
     share, low, high = entry.completion or (np.nan,) * 3
     row = {name: getattr(entry, name) for name in _COLUMNS if hasattr(entry, name)}
-    row |= {"completion": share, "completion_low": low, "completion_high": high, "training_odds": False}
+    length = np.nan if entry.route is None else float(entry.route.length)
+    row |= {"track_length": length, "training_odds": False}
+    return row | {"completion": share, "completion_low": low, "completion_high": high}
+
+
+def best_checkpoint(entry: LeagueEntry, race: RaceFormat) -> dict:
+    """Return which checkpoint of a model has the best chance in a race.
+
+    Parameters
+    ----------
+    entry : LeagueEntry
+    race : RaceFormat
+
+    Returns
+    -------
+    dict
+        Columns of :func:`league_table` from ``checkpoint`` to ``training_odds``; empty without a checkpoint.
+    """
     if entry.odds is None or entry.odds.checkpoints.empty:
-        return row
+        return {}
     checkpoints, odds = entry.odds.checkpoints, race_odds(entry.odds, race)
     # Equal chances go to who finishes more often, then to the later checkpoint.
     order = (odds["checkpoint"], checkpoints["finish"], odds["win_chance"].fillna(-1.0))
     best = int(np.lexsort([column.to_numpy() for column in order])[-1])
-    row |= {
+    row = {
         "checkpoint": odds["checkpoint"].iloc[best],
         "finish_chance": checkpoints["finish"].iloc[best],
         "lap_time": checkpoints["lap_time"].iloc[best],

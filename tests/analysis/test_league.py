@@ -7,8 +7,17 @@ import pytest
 from deepracer_viz import load_run
 from deepracer_viz.analysis.checkpoints import rank_checkpoints
 from deepracer_viz.analysis.driving.findings import find_inefficiencies
-from deepracer_viz.analysis.league import TREND_POINTS, league_entry, league_table, league_verdict
+from deepracer_viz.analysis.league import (
+    TREND_POINTS,
+    UNKNOWN_TRACK,
+    best_checkpoint,
+    league_entry,
+    league_table,
+    league_tracks,
+    league_verdict,
+)
 from deepracer_viz.analysis.races import RaceFormat
+from tests.loop_drives import loop
 
 
 def entry_of(run, name="model"):
@@ -40,7 +49,8 @@ def test_an_entry_says_what_the_sections_say(run, entry):
     assert entry.completion[1] < entry.completion[0] < entry.completion[2]
     assert entry.fastest == run.laps["time"].min()
     assert entry.mean == pytest.approx(run.laps["time"].mean())
-    assert entry.track == "harbour_loop" and entry.track_length == pytest.approx(run.track.length)
+    assert entry.track == "harbour_loop" and entry.route is run.track
+    assert league_table([entry])["track_length"].item() == pytest.approx(run.track.length)
     assert entry.state == "over-trained" and 10 <= entry.converged_at <= 14
     worst = find_inefficiencies(run.steps, run.episodes, run.track).iloc[0]
     assert entry.fault == f"{worst['kind']}, {worst['section']}"
@@ -90,17 +100,54 @@ def test_models_without_laps_checkpoints_or_training(real_logs):
     assert clone.training_odds and 0 <= clone.win_low <= clone.win_chance <= clone.win_high <= 1
 
 
+def test_models_that_were_not_rated_yet_keep_their_own_figures(entry):
+    race = RaceFormat(target=10.6)
+    best = best_checkpoint(entry, race)
+    rated, waiting = league_table([entry, entry], race, [best, {}]).itertuples()
+    assert rated.fastest == waiting.fastest and rated.win_chance == best["win_chance"]
+    assert np.isnan(waiting.win_chance) and pd.isna(waiting.checkpoint)
+    assert best_checkpoint(replace(entry, odds=None), race) == {}
+
+
+def test_a_track_has_one_name_with_and_without_one_in_the_logs(entry):
+    other = replace(entry, track="oval")
+    back = replace(entry, route=replace(entry.route, center=entry.route.center[::-1]))
+    nameless, away = replace(entry, track=""), replace(entry, track="", route=loop())
+    lost = replace(entry, track="", route=None)
+    assert league_tracks([nameless, away, entry, lost]) == [
+        "harbour_loop, 23.0 m",
+        f"{away.route.length:.1f} m",
+        "harbour_loop, 23.0 m",
+        UNKNOWN_TRACK,
+    ]
+    # Without a step the name decides; the other way round is another track; two names leave the nameless alone.
+    assert league_tracks([replace(entry, route=None), entry])[0] == "harbour_loop, 23.0 m"
+    assert league_tracks([entry, back]) == ["harbour_loop, 23.0 m", "harbour_loop, 23.0 m (2)"]
+    assert league_tracks([entry, other, nameless])[2] == "23.0 m"
+    assert league_tracks([]) == []
+
+
+def test_real_models_of_one_track_meet_whatever_their_year(real_logs):
+    names = ("drfc-one-worker", "console-2020-clone", "console-2023-sac.tar.gz")
+    tracks = league_tracks([entry_of(load_run(str(real_logs / name))) for name in names])
+    assert tracks == ["reinvent_base, 17.7 m", "reinvent_base, 17.7 m", "2022_reinvent_champ, 33.3 m"]
+
+
 def test_no_models_is_an_empty_table():
     table = league_table([])
     assert table.empty and "win_chance" in table
 
 
 def test_the_verdict_names_the_best_chance_or_the_fastest(entry):
-    assert "fastest lap of 1 model is model's 9.53 s" in league_verdict(league_table([entry]), RaceFormat())
+    assert "fastest lap of 1 model on harbour_loop is model's 9.53 s" in league_verdict(
+        league_table([entry]), RaceFormat()
+    )
     race = RaceFormat(target=10.6)
     steady = replace(entry, model="steady", odds=None)
     said = league_verdict(league_table([steady, entry], race), race)
-    assert said.startswith("The best chance to beat 10.60 s in 3 attempts has model with checkpoint")
+    assert said.startswith(
+        "The best chance to beat 10.60 s on harbour_loop in 3 attempts has model with checkpoint"
+    )
     assert "Next is" not in said
     twins = league_verdict(league_table([entry, replace(entry, model="twin")], race), race)
     assert "Next is twin" in twins and "overlap" in twins
