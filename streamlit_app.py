@@ -78,7 +78,6 @@ def show_dropped() -> None:
     new = [name for name in dropped if name not in before]
     if new:
         st.session_state["model"] = new[0]
-        st.session_state["explain"] = False
         forget_choices()
 
 
@@ -105,10 +104,12 @@ def open_model(name: str) -> None:
 # ---------------------------------------------------------------------------------------------- sidebar
 
 with st.sidebar:
-    view = switch(
+    # Side by side they are wider than the sidebar.
+    view = st.radio(
         "View",
         [ONE_MODEL, LEAGUE, stage.PRESENTATION],
         key="view",
+        bind="query-params",
         help="One model in full, all models in one table, or one question on each screen for a room.",
     )
     slot_for_model = st.container()

@@ -203,7 +203,11 @@ def _show_table(models: dict[str, Model], race: RaceFormat, on_choice: Callable[
         st.rerun()
     known = _known(models)
     entries = {name: entry for name, entry in known.items() if not isinstance(entry, str)}
-    rated = _rated(models, entries, race)
+    tracks = dict(zip(entries, league_tracks(list(entries.values())), strict=True))
+    # Those that are shown are rated first.
+    shown = st.session_state.get("league_track")
+    order = sorted(entries, key=lambda name: tracks[name] != shown)
+    rated = _rated(models, {name: entries[name] for name in order}, race)
     done = len(known) == len(models) and len(rated) == len(entries)
     if len(known) < len(models):
         share = len(known) / len(models)
@@ -218,7 +222,6 @@ def _show_table(models: dict[str, Model], race: RaceFormat, on_choice: Callable[
     if not done and not st.session_state.get("league_looks"):
         st.session_state["league_looks"] = True
         st.rerun()
-    tracks = dict(zip(entries, league_tracks(list(entries.values())), strict=True))
     shown = _choose_track(Counter(tracks.values()), done)
     names = [name for name in entries if shown in (ALL_TRACKS, tracks[name])]
     if names:

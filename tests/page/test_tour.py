@@ -36,6 +36,16 @@ def test_does_not_explain_to_who_brought_logs(monkeypatch, sample_logs):
     assert explained(open_page()) == []
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_dropped_logs_leave_the_explanations_as_they_were_set(sample_logs, wanted):
+    page = open_page()
+    page.toggle(key="explain").set_value(wanted).run()
+    archive = sample_logs / "steady-and-slow.tar.gz"
+    page.get("file_uploader")[0].upload(archive.name, archive.read_bytes(), "application/gzip").run()
+    assert "(yours)" in page.selectbox(key="model").value
+    assert page.toggle(key="explain").value is wanted and bool(explained(page)) is wanted
+
+
 def test_explains_a_comparison_too():
     page = open_page(compare="steady-and-slow (sample)")
     assert not page.exception
