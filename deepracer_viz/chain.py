@@ -24,10 +24,31 @@ class Continuation(NamedTuple):
     possible : bool
     why : str
         The reason in one sentence.
+    named : bool
+        The second names the first as its origin.
+    same_track : bool
+        Nothing tells that they drove on different tracks.
     """
 
     possible: bool
     why: str
+    named: bool = False
+    same_track: bool = True
+
+
+def begins_afresh(run: TrainingRun) -> bool:
+    """Tell whether a training is known to continue no other one: its trainer log would name the model.
+
+    Parameters
+    ----------
+    run : TrainingRun
+
+    Returns
+    -------
+    bool
+    """
+    about = run.metadata
+    return about.cloned_from is None and len(run.policy_updates) > 0 and about.first_checkpoint is not None
 
 
 def can_follow(first: TrainingRun, second: TrainingRun) -> Continuation:
@@ -51,29 +72,33 @@ def can_follow(first: TrainingRun, second: TrainingRun) -> Continuation:
         return Continuation(False, f"{one} and {other} hold the same drives.")
     if a.ended is not None and b.started is not None and b.started < a.ended:
         return Continuation(False, f"{other} began before {one} ended.")
-    if b.cloned_from is None and len(second.policy_updates) and b.first_checkpoint is not None:
+    if begins_afresh(second):
         return Continuation(False, f"The trainer log of {other} names no model that it was cloned from.")
     if not _same_outputs(first, second):
         return Continuation(
             False, f"{one} and {other} choose from different numbers of actions, which a clone cannot."
         )
-    elsewhere = f" It drives another track ({_track_of(first)}, then {_track_of(second)})."
-    elsewhere = "" if _same_track(first, second) else elsewhere
-    if b.cloned_from is None:
+    if None not in (a.algorithm, b.algorithm) and a.algorithm != b.algorithm:
         return Continuation(
-            True, f"Nothing speaks against it, but {other} does not tell its origin.{elsewhere}"
+            False, f"{one} learnt by {a.algorithm} and {other} by {b.algorithm}, which a clone cannot change."
         )
+    same_track = _same_track(first, second)
+    elsewhere = f" It drives another track ({_track_of(first)}, then {_track_of(second)})."
+    elsewhere = "" if same_track else elsewhere
+    if b.cloned_from is None:
+        why = f"Nothing speaks against it, but {other} does not tell its origin.{elsewhere}"
+        return Continuation(True, why, same_track=same_track)
     cloned = _CLONED.match(b.cloned_from)
     number = int(cloned["number"]) if cloned else None
     if cloned and cloned["model"] and _is_called(first, cloned["model"]):
-        return Continuation(True, f"{other} is a clone of {b.cloned_from}.{elsewhere}")
+        return Continuation(True, f"{other} is a clone of {b.cloned_from}.{elsewhere}", True, same_track)
     begins = a.first_checkpoint or 0
     ends = begins + _iterations(first)
     if a.first_checkpoint is not None and number is not None and not begins <= number <= ends:
         why = f"{other} is a clone of {b.cloned_from}, and {one} has checkpoints {begins} to {ends} alone."
         return Continuation(False, why)
     why = f"{other} is a clone of {b.cloned_from}; nothing tells whether that is {one}."
-    return Continuation(True, why + elsewhere)
+    return Continuation(True, why + elsewhere, same_track=same_track)
 
 
 def chain_runs(runs: list[TrainingRun], name: str | None = None, as_given: bool = False) -> TrainingRun:

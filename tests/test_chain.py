@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from deepracer_viz import LogError, can_follow, chain_runs, load_run
+from deepracer_viz.chain import begins_afresh
 
 
 @pytest.fixture(scope="module")
@@ -149,17 +150,22 @@ def test_who_can_follow_whom(models):
     assert says() == (
         True,
         "planted-faults is a clone of checkpoint 12; nothing tells whether that is steady-and-slow.",
+        False,
+        True,
     )
-    assert says(cloned_from="steady-and-slow, checkpoint 12").why == (
-        "planted-faults is a clone of steady-and-slow, checkpoint 12."
-    )
+    named = says(cloned_from="steady-and-slow, checkpoint 12")
+    assert named.named and named.why == "planted-faults is a clone of steady-and-slow, checkpoint 12."
+    learnt = replace(one, metadata=replace(one.metadata, algorithm="sac"))
+    other = can_follow(learnt, replace(clone, metadata=replace(clone.metadata, algorithm="clipped_ppo")))
+    assert not other.possible and "learnt by sac" in other.why
+    assert begins_afresh(one) and not begins_afresh(clone)
     assert not says(cloned_from="checkpoint 99").possible
     assert "checkpoints 0 to 30 alone" in says(cloned_from="else, checkpoint 99").why
     assert not says(cloned_from=None).possible
     assert not can_follow(one, one).possible and "same drives" in can_follow(one, one).why
     dated = replace(one, metadata=replace(one.metadata, ended=50.0))
     early = replace(clone, metadata=replace(clone.metadata, started=10.0))
-    assert can_follow(dated, early) == (False, "planted-faults began before steady-and-slow ended.")
+    assert can_follow(dated, early)[:2] == (False, "planted-faults began before steady-and-slow ended.")
     assert not can_follow(one, replace(clone, episodes=clone.episodes[:0])).possible
     untold = replace(
         clone, policy_updates=clone.policy_updates[:0], metadata=replace(clone.metadata, cloned_from=None)

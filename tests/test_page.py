@@ -508,6 +508,19 @@ def test_a_model_and_the_job_before_it_are_one_history(two_jobs):
     )
 
 
+def test_only_jobs_that_a_model_can_continue_are_offered(real_logs, monkeypatch):
+    monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
+    page = open_page(model="drfc-one-worker")
+    [look] = [button for button in page.button if button.label.startswith("Look for its origin")]
+    look.click().run()
+    assert not page.exception
+    # All others drove elsewhere, have other actions, or learnt by another algorithm.
+    assert page.multiselect(key="earlier").options == ["drfc-three-workers"]
+    afresh = open_page(model="over-trained (sample)")
+    assert "Continues no other model" in said(afresh)
+    assert not [box for box in afresh.multiselect if box.key == "earlier"]
+
+
 def test_a_job_that_cannot_have_come_before_is_named():
     page = open_page(model="over-trained (sample)", earlier=["planted-faults (sample)"])
     assert not page.exception

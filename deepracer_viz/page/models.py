@@ -112,6 +112,12 @@ class Shelf:
                 held -= self._slots.popitem(last=False)[1].size
             return slot
 
+    def known(self, stamp: tuple) -> TrainingRun | None:
+        """Return a model that was read and is still held, without keeping it any longer for that."""
+        with self._lock:
+            slot = self._slots.get(stamp)
+        return None if slot is None else slot.run
+
     def clear(self) -> None:
         """Let go of all models."""
         with self._lock:
