@@ -320,9 +320,9 @@ slot_for_first = st.container()
 if view != stage.PRESENTATION:
     with slot_for_first:
         show_model()
-screens = {}
+screens, take_comparison = {}, None
 if compared and len(episodes):
-    screens = comparing.screens(compared, model_name, models, run, drives, iterations, from_line, target)
+    screens, take_comparison = comparing.screens(compared, model_name, models, run, drives, iterations, from_line, target)
 elif len(episodes):
     screens = {
         "Lap times": lambda: envelope.show(episodes, run.checkpoint_evaluations, target),
@@ -348,14 +348,17 @@ else:
         with places[number]:
             list(screens.values())[number]()
     with st.container():
-        takeaway.show(
-            run,
-            models[model_name],
-            model_name,
-            chosen,
-            checkpoints.chosen_race(target),
-            st.session_state.get("window", convergence.WINDOW),
-            placed,
-        )
+        if take_comparison:
+            take_comparison()
+        else:
+            takeaway.show(
+                run,
+                models[model_name],
+                model_name,
+                chosen,
+                checkpoints.chosen_race(target),
+                st.session_state.get("window", convergence.WINDOW),
+                placed,
+            )
     report.show(run.report, len(run.steps) + len(run.evaluation_steps))
     looking.watch()

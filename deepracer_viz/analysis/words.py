@@ -1,5 +1,7 @@
 """Numbers in the words of a verdict."""
 
+import math
+
 
 def counted(n: int, what: str) -> str:
     """Write a number with its noun, in the plural where it belongs."""
@@ -7,13 +9,27 @@ def counted(n: int, what: str) -> str:
     return f"{n:,} {what if n == 1 else plural}"
 
 
-def percent(share: float) -> str:
+def percent(share: float, digits: int = 0) -> str:
     """Write a share in percent, never rounded to a certainty it is not."""
-    if 0 < share <= 0.005:
-        return "under 1 %"
-    if 0.995 <= share < 1:
-        return "over 99 %"
-    return f"{100 * share:.0f} %"
+    least = 10.0**-digits
+    if 0 < 100 * share <= least / 2:
+        return f"under {least:.{digits}f} %"
+    if 100 - least / 2 <= 100 * share < 100:
+        return f"over {100 - least:.{digits}f} %"
+    return f"{100 * share:.{digits}f} %"
+
+
+def percent_within(share: float, low: float, high: float) -> str:
+    """Write a share with its interval, to one decimal where a bound would read like the share; a dash without one."""
+    if math.isnan(share):
+        return "–"
+    for digits in (0, 1):
+        words = [percent(value, digits) for value in (share, low, high)]
+        if all(
+            word != words[0] or value == share for word, value in zip(words[1:], (low, high), strict=True)
+        ):
+            break
+    return words[0] if len(set(words)) == 1 else f"{words[0]} ({words[1]} to {words[2]})"
 
 
 def listed(names: list[str]) -> str:

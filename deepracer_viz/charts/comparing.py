@@ -119,7 +119,7 @@ def compare_envelopes_sheet(answer: EnvelopeComparison) -> Sheet:
     margin = 0.02 * (last - first)
     width = float(bins["high"].iloc[0] - bins["low"].iloc[0])
     slow = answer.bins[answer.bins["beyond"].astype(bool)]
-    lines = [f"Shares of each model's laps, {width:.4g} s a step."]
+    lines = [f"Shares of the laps of each, {width:.4g} s a step."]
     if slow["laps"].sum():
         lines.append(f"Not drawn: {slow['laps'].sum():,} much slower, up to {slow['high'].max():.2f} s.")
     return Sheet(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from deepracer_viz.analysis.checkpoints import describe_drives
-from deepracer_viz.analysis.words import counted, percent
+from deepracer_viz.analysis.words import counted, percent, percent_within
 from deepracer_viz.export.answers import Answers
 from deepracer_viz.logs.report import ReadReport
 
@@ -50,7 +50,7 @@ def _escape_first(found: re.Match) -> str:
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
     """A column of a small table: how it is called, and how a row's cell is written."""
 
     title: str
@@ -79,7 +79,7 @@ def report(answers: Answers, link: str = "") -> str:
         parts += [f"## {question}", *([escape(verdict)] if verdict else []), *([table] if table else [])]
     parts += ["## What was read", "\n".join(f"- {escape(note)}" for note in _account(answers))]
     if link:
-        parts.append(f"The same view: <{_address(link)}>")
+        parts.append(f"The same view: <{safe_address(link)}>")
     return "\n\n".join(parts) + "\n"
 
 
@@ -124,12 +124,12 @@ def _dates(started: float | None, ended: float | None) -> str:
 def _envelope(answers: Answers) -> tuple[str, str]:
     envelope = answers.envelope
     columns = [
-        _Column("Lap time", lambda row: f"mean {row['sd']:.0f} SD"),
-        _seconds("Time (s)", "time"),
-        _Column("95 % interval", lambda row: _between(row["low"], row["high"], _two)),
-        _Column("Laps that beat it", lambda row: f"1 in {1 / row['chance']:,.0f}"),
+        Column("Lap time", lambda row: f"mean {row['sd']:.0f} SD"),
+        seconds_column("Time (s)", "time"),
+        Column("95 % interval", lambda row: _between(row["low"], row["high"], two_decimals)),
+        Column("Laps that beat it", lambda row: f"1 in {1 / row['chance']:,.0f}"),
     ]
-    return envelope.verdict, _table(envelope.markers.to_dict("records"), columns)
+    return envelope.verdict, small_table(envelope.markers.to_dict("records"), columns)
 
 
 def _checkpoints(answers: Answers) -> tuple[str, str]:
@@ -143,22 +143,20 @@ def _checkpoints(answers: Answers) -> tuple[str, str]:
         return " ".join(said), ""
     ranking = answers.choice.ranking
     columns = [
-        _text("Rank", "rank"),
-        _text("Checkpoint", "checkpoint"),
-        _Column(
+        text_column("Rank", "rank"),
+        text_column("Checkpoint", "checkpoint"),
+        Column(
             "Chance to win (90 % interval)",
-            lambda row: _share(row["win_chance"]) + _bracket(row["win_low"], row["win_high"], percent),
+            lambda row: percent_within(row["win_chance"], row["win_low"], row["win_high"]),
         ),
-        _Column(
+        Column(
             "Finishes a lap (90 % interval)",
-            lambda row: (
-                _share(row["finish_chance"]) + _bracket(row["finish_low"], row["finish_high"], percent)
-            ),
+            lambda row: percent_within(row["finish_chance"], row["finish_low"], row["finish_high"]),
         ),
-        _seconds("Lap time (s)", "lap_time"),
-        _Column("n", lambda row: f"{row['episodes']} training, {row['evaluations']} evaluation drives"),
+        seconds_column("Lap time (s)", "lap_time"),
+        Column("n", lambda row: f"{row['episodes']} training, {row['evaluations']} evaluation drives"),
     ]
-    return answers.choice.verdict, _table(ranking.to_dict("records"), columns)
+    return answers.choice.verdict, small_table(ranking.to_dict("records"), columns)
 
 
 def _convergence(answers: Answers) -> tuple[str, str]:
@@ -171,40 +169,42 @@ def _convergence(answers: Answers) -> tuple[str, str]:
     phases = {"before": f"before iteration {at}", "since": f"since iteration {at}", "all": "all iterations"}
     driven = answers.progress.consistency
     columns = [
-        _Column("When", lambda row: phases[row["phase"]]),
-        _text("Drives", "episodes"),
-        _text("Laps", "laps"),
-        _Column(
+        Column("When", lambda row: phases[row["phase"]]),
+        text_column("Drives", "episodes"),
+        text_column("Laps", "laps"),
+        Column(
             "Completion (95 % interval)",
+            lambda row: percent_within(row["completion"], row["completion_low"], row["completion_high"]),
+        ),
+        seconds_column("Mean lap (s)", "lap_mean"),
+        Column(
+            "Spread of laps (SD, s)",
             lambda row: (
-                _share(row["completion"]) + _bracket(row["completion_low"], row["completion_high"], percent)
+                two_decimals(row["lap_sd"]) + _bracket(row["lap_sd_low"], row["lap_sd_high"], two_decimals)
             ),
         ),
-        _seconds("Mean lap (s)", "lap_mean"),
-        _Column(
-            "Spread of laps (SD, s)",
-            lambda row: _two(row["lap_sd"]) + _bracket(row["lap_sd_low"], row["lap_sd_high"], _two),
-        ),
     ]
-    return answers.progress.verdict, _table(driven[driven["episodes"] > 0].to_dict("records"), columns)
+    return answers.progress.verdict, small_table(driven[driven["episodes"] > 0].to_dict("records"), columns)
 
 
 def _driving(answers: Answers) -> tuple[str, str]:
     if answers.drives.steps.empty:
         return _NO_STEPS.format("speed and steering"), ""
     columns = [
-        _Column("Section", lambda row: row["section"] or "unknown part"),
-        _text("What", "kind"),
-        _Column(
+        Column("Section", lambda row: row["section"] or "unknown part"),
+        text_column("What", "kind"),
+        Column(
             "Seconds a lap (95 % interval)",
-            lambda row: _two(row["seconds_per_lap"]) + _bracket(row["low"], row["high"], _two),
+            lambda row: (
+                two_decimals(row["seconds_per_lap"]) + _bracket(row["low"], row["high"], two_decimals)
+            ),
         ),
-        _Column("Share of drives", lambda row: f"{_share(row['share_of_laps'])} of {row['laps']}"),
-        _Column("Try", lambda row: row["advice"] if row["first"] else "as above"),
+        Column("Share of drives", lambda row: f"{_share(row['share_of_laps'])} of {row['laps']}"),
+        Column("Try", lambda row: row["advice"] if row["first"] else "as above"),
     ]
     # Alike findings have the same advice.
     findings = answers.findings.assign(first=~answers.findings["advice"].duplicated())
-    return answers.driving, _table(findings.to_dict("records"), columns)
+    return answers.driving, small_table(findings.to_dict("records"), columns)
 
 
 def _turns(answers: Answers) -> tuple[str, str]:
@@ -212,14 +212,14 @@ def _turns(answers: Answers) -> tuple[str, str]:
         return _NO_STEPS.format("rewards on the track"), ""
     told = answers.rewards.sections
     columns = [
-        _text("Section", "section"),
-        _Column("What", lambda row: row["fault"] or "–"),
-        _Column("Early ends", lambda row: _share(row["due_share"])),
-        _Column("Spread of the line (m)", lambda row: _two(row["lateral_spread"])),
-        _Column("A wheel off track", lambda row: _share(row["off_track_share"])),
-        _text("Passes (n)", "passes"),
+        text_column("Section", "section"),
+        Column("What", lambda row: row["fault"] or "–"),
+        Column("Early ends", lambda row: _share(row["due_share"])),
+        Column("Spread of the line (m)", lambda row: two_decimals(row["lateral_spread"])),
+        Column("A wheel off track", lambda row: _share(row["off_track_share"])),
+        text_column("Passes (n)", "passes"),
     ]
-    return answers.rewards.verdict, _table(told[told["reason"] != ""].to_dict("records"), columns)
+    return answers.rewards.verdict, small_table(told[told["reason"] != ""].to_dict("records"), columns)
 
 
 _NO_STEPS = "No steps were traced for these drives, so {} cannot be shown."
@@ -286,24 +286,27 @@ def _account(answers: Answers) -> list[str]:
 # ------------------------------------------------------------------------------------------ writing of tables
 
 
-def _table(rows: list[dict], columns: list[_Column]) -> str:
-    """A table of the first rows; "" without any."""
+def small_table(rows: list[dict], columns: list[Column], most: int = MOST_ROWS) -> str:
+    """Write the first rows as a table in Markdown; "" without any."""
     if not rows:
         return ""
     lines = [[column.title for column in columns], ["---"] * len(columns)]
-    lines += [[escape(column.cell(row)) for column in columns] for row in rows[:MOST_ROWS]]
+    lines += [[escape(column.cell(row)) for column in columns] for row in rows[:most]]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _text(title: str, name: str) -> _Column:
-    return _Column(title, lambda row: str(row[name]))
+def text_column(title: str, name: str) -> Column:
+    """Return a column of words or whole numbers."""
+    return Column(title, lambda row: str(row[name]))
 
 
-def _seconds(title: str, name: str) -> _Column:
-    return _Column(title, lambda row: _two(row[name]))
+def seconds_column(title: str, name: str) -> Column:
+    """Return a column of times (s)."""
+    return Column(title, lambda row: two_decimals(row[name]))
 
 
-def _two(value: float) -> str:
+def two_decimals(value: float) -> str:
+    """Write a number with two decimals, a dash where there is none."""
     return "–" if pd.isna(value) else f"{value:.2f}"
 
 
@@ -319,6 +322,6 @@ def _bracket(low: float, high: float, form: Callable[[float], str]) -> str:
     return "" if pd.isna(low) or pd.isna(high) else f" ({form(low)} to {form(high)})"
 
 
-def _address(link: str) -> str:
-    """An address that cannot end before its end."""
+def safe_address(link: str) -> str:
+    """Return an address that cannot end before its end."""
     return re.sub(r"[\s<>\"\\^`{|}]", lambda found: f"%{ord(found.group()):02X}", link)

@@ -15,7 +15,7 @@ from deepracer_viz.analysis.checkpoints import (
     in_other_races,
 )
 from deepracer_viz.analysis.races import FORMATS, RaceFormat, RaceModel, predict_races
-from deepracer_viz.analysis.words import percent
+from deepracer_viz.analysis.words import percent, percent_within
 from deepracer_viz.charts.checkpoints import fast_laps_sheet, rank_checkpoints_sheet
 from deepracer_viz.page import lap
 from deepracer_viz.page.glossary import about
@@ -311,7 +311,7 @@ def _show_other_races(formats: pd.DataFrame, race: RaceFormat) -> None:
             {
                 "In other races": name,
                 "Checkpoint": row.checkpoint,
-                "Chance to win": f"{percent(row.win_chance)} ({percent(row.win_low)} to {percent(row.win_high)})",
+                "Chance to win": percent_within(row.win_chance, row.win_low, row.win_high),
                 "Expected result": seconds(row.result),
             }
         )

@@ -1,7 +1,7 @@
 """Comparing models, or ranges of iterations of one: the choice in the sidebar, and each question for all of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 import pandas as pd
@@ -18,8 +18,9 @@ from deepracer_viz.analysis.comparing import (
     compare_training,
 )
 from deepracer_viz.analysis.comparing.envelopes import EnvelopeComparison
+from deepracer_viz.analysis.comparing.odds import OddsComparison
 from deepracer_viz.analysis.races import RaceFormat, RaceModel, predict_races
-from deepracer_viz.analysis.words import counted, listed, percent
+from deepracer_viz.analysis.words import counted, listed, percent, percent_within
 from deepracer_viz.charts.comparing import (
     CLOCKS,
     compare_envelopes_sheet,
@@ -30,6 +31,9 @@ from deepracer_viz.charts.comparing import (
     section_times_sheet,
     time_lost_sheet,
 )
+from deepracer_viz.charts.sheet import Sheet
+from deepracer_viz.export import Comparison
+from deepracer_viz.page import takeaway
 from deepracer_viz.page.checkpoints import choose_race
 from deepracer_viz.page.glossary import about
 from deepracer_viz.page.models import Model, try_model
@@ -269,8 +273,8 @@ def screens(
     iterations: tuple[int, int] | None,
     from_line: bool,
     target: float | None,
-) -> dict[str, Callable[[], None]]:
-    """Return what shows each question for all that are compared, by its name on the page.
+) -> tuple[dict[str, Callable[[], None]], Callable[[], None] | None]:
+    """Return what shows each question for all that are compared, by its name on the page, and what takes it along.
 
     Parameters
     ----------
@@ -293,45 +297,59 @@ def screens(
 
     Returns
     -------
-    dict of str to function
+    screens : dict of str to function
         In the order of the page; empty where nothing is left to compare.
+    take : function or None
+        What shows how to take the comparison along, once all of these were called.
     """
     contenders = _gather(choice, model, models, run, drives, iterations, from_line)
     if len(contenders) < 2:
         st.info(
             "There is nothing left to compare. Choose another model, or take the comparison off in the sidebar."
         )
-        return {}
+        return {}, None
     names = [contender.name for contender in contenders]
     st.caption(
         plain(
             f"Compared: {listed(names)}. Take the comparison off in the sidebar to see one model in detail."
         )
     )
-    return {
-        "Lap times": lambda: _show_odds_and_envelopes(contenders, names, target),
-        "Training": lambda: _show_training(contenders, names),
-        "Driving": lambda: _show_driving(contenders, names),
-        "Turns": lambda: _show_rewards(contenders, names),
+    of_ranges = choice.iterations is not None and not choice.models
+    shown = _Shown(contenders, names, "Range" if of_ranges else "Model")
+    sections = {
+        "Lap times": lambda: _show_odds_and_envelopes(shown, target),
+        "Training": lambda: _show_training(shown),
+        "Driving": lambda: _show_driving(shown),
+        "Turns": lambda: _show_rewards(shown),
     }
+    shared = all(models[name].shared for name in (model, *choice.models))
+    return sections, lambda: _take(shown, model, shared)
 
 
-def _chart(sheet, key: str, alt: str) -> None:
-    draw(sheet, f"compare_{key}", alt)
+@dataclass(frozen=True)
+class _Shown:
+    """Who is compared, what one of them is called, and what was shown of them so far."""
+
+    contenders: list[Contender]
+    names: list[str]
+    what: str
+    answers: dict = field(default_factory=dict)
+    charts: dict[str, Sheet] = field(default_factory=dict)
+
+    def chart(self, name: str, sheet: Sheet, key: str, alt: str) -> None:
+        self.charts[name] = sheet
+        draw(sheet, f"compare_{key}", alt)
+
+
+def _take(shown: _Shown, model: str, shared: bool) -> None:
+    takeaway.show_comparison(model, shared, Comparison(shown.names, **shown.answers), shown.charts)
 
 
 def _interval(low: pd.Series, high: pd.Series) -> list[str]:
     return ["–" if pd.isna(a) else f"{percent(a)} to {percent(b)}" for a, b in zip(low, high, strict=True)]
 
 
-def _chance(chance: float, low: float, high: float) -> str:
-    if pd.isna(chance):
-        return "–"
-    words = [percent(share) for share in (chance, low, high)]
-    return words[0] if len(set(words)) == 1 else f"{words[0]} ({words[1]} to {words[2]})"
-
-
-def _show_odds_and_envelopes(contenders: list[Contender], names: list[str], target: float | None) -> None:
+def _show_odds_and_envelopes(shown: _Shown, target: float | None) -> None:
     """Show lap times over each other, then the odds of a race; both take its number of attempts."""
     with screen():
         st.header(
@@ -351,17 +369,17 @@ def _show_odds_and_envelopes(contenders: list[Contender], names: list[str], targ
     )
     explain("compared checkpoints")
     race = choose_race(target)
-    envelopes = _envelopes(contenders, race.attempts)
+    envelopes = shown.answers["envelopes"] = _envelopes(shown.contenders, race.attempts)
     with slot_for_envelopes:
         verdict(plain(envelopes.verdict))
-        _chart(compare_envelopes_sheet(envelopes), "envelopes", envelopes.verdict)
+        shown.chart("Lap times", compare_envelopes_sheet(envelopes), "envelopes", envelopes.verdict)
     with slot_for_tables:
-        _show_laps(envelopes)
-    odds = _odds(contenders, race)
+        _show_laps(envelopes, shown.what)
+    odds = shown.answers["odds"] = _odds(shown.contenders, race)
     verdict(plain(odds.verdict))
     if len(odds.models):
-        _chart(compare_odds_sheet(odds, names), "odds", odds.verdict)
-        _show_odds_table(odds)
+        shown.chart("Odds", compare_odds_sheet(odds, shown.names), "odds", odds.verdict)
+        _show_odds_table(odds, shown.what)
     with st.expander("How to read this"):
         st.markdown(
             "Of each model the checkpoint is taken that its own ranking puts first for this race. **Beats the "
@@ -372,13 +390,13 @@ def _show_odds_and_envelopes(contenders: list[Contender], names: list[str], targ
         )
 
 
-def _show_laps(answer: EnvelopeComparison) -> None:
+def _show_laps(answer: EnvelopeComparison, what: str) -> None:
     """Show the figures of each model's laps, and who beats whom."""
     models = answer.models
     st.dataframe(
         pd.DataFrame(
             {
-                "Model": models["name"],
+                what: models["name"],
                 "Drives": models["drives"],
                 "Laps": models["laps"],
                 "Completion": models["completion"].map(
@@ -393,19 +411,19 @@ def _show_laps(answer: EnvelopeComparison) -> None:
             }
         ),
         hide_index=True,
-        alt=f"Lap times and completion of each model. {answer.verdict}",
+        alt=f"Lap times and completion of each {what.lower()}. {answer.verdict}",
     )
     duels = answer.duels.pivot(index=["a", "b"], columns="attempts").reindex(
         answer.duels[["a", "b"]].drop_duplicates()
     )
     if len(duels):
         table = pd.DataFrame(
-            {"Model": duels.index.get_level_values("a"), "beats": duels.index.get_level_values("b")}
+            {what: duels.index.get_level_values("a"), "beats": duels.index.get_level_values("b")}
         )
         for n in dict.fromkeys([1, answer.attempts]):
             words = "in a single attempt" if n == 1 else f"over the best of {n}"
             figures = duels.xs(n, axis=1, level="attempts")
-            table[words] = [_chance(*row) for row in figures[["chance", "low", "high"]].to_numpy()]
+            table[words] = [percent_within(*row) for row in figures[["chance", "low", "high"]].to_numpy()]
         single = duels.xs(1, axis=1, level="attempts")
         table["neither finishes"] = ["–" if pd.isna(share) else percent(share) for share in single["neither"]]
         table["Drives"] = [
@@ -414,10 +432,10 @@ def _show_laps(answer: EnvelopeComparison) -> None:
         st.dataframe(table, hide_index=True, alt=f"Chance that one beats the other. {answer.verdict}")
     with st.expander("How to read this"):
         st.markdown(
-            "Each outline is the share of a model's **completed laps** at that lap time; the further left, the "
-            "faster. Below it stand the mean with one standard deviation (SD) to either side, the time that **one lap "
-            "in 44** beats (-2 SD where the laps follow the normal curve, else read off the laps seen) and the fastest "
-            "lap.\n\n"
+            f"Each outline is the share of a {what.lower()}'s **completed laps** at that lap time; the further left, "
+            "the faster. Below it stand the mean with one standard deviation (SD) to either side, the time that **one "
+            "lap in 44** beats (-2 SD where the laps follow the normal curve, else read off the laps seen) and the "
+            "fastest lap.\n\n"
             "The **chance to beat** lets every drive of one meet every drive of the other, as they were seen, "
             "exploration included: who does not finish loses, and where neither finishes each gets half. Over the "
             "best of several attempts a fast but fragile model gains, since one good lap is enough. In brackets are "
@@ -425,22 +443,24 @@ def _show_laps(answer: EnvelopeComparison) -> None:
         )
 
 
-def _show_odds_table(odds) -> None:
+def _show_odds_table(odds: OddsComparison, what: str) -> None:
     models = odds.models
     table = pd.DataFrame(
-        {"Model": models["name"], "Checkpoint": models["checkpoint"], "File": models["model_file"]}
+        {what: models["name"], "Checkpoint": models["checkpoint"], "File": models["model_file"]}
     )
     columns = {"win": "Beats the others", "target": "Beats the target", "finish": "Finishes a lap"}
     for what, words in columns.items():
         if models[f"{what}_chance"].notna().any():
             ends = [f"{what}_{end}" for end in ("chance", "low", "high")]
-            table[words] = [_chance(*row) for row in models[ends].to_numpy()]
+            table[words] = [percent_within(*row) for row in models[ends].to_numpy()]
     table["Lap time"] = models["lap_time"].map(seconds)
     table["Rests on"] = models["training_odds"].map({True: "training alone", False: "evaluations too"})
-    st.dataframe(table, hide_index=True, alt=f"Odds of the best checkpoint of each model. {odds.verdict}")
+    st.dataframe(
+        table, hide_index=True, alt=f"Odds of the best checkpoint of each {what.lower()}. {odds.verdict}"
+    )
 
 
-def _show_training(contenders: list[Contender], names: list[str]) -> None:
+def _show_training(shown: _Shown) -> None:
     with screen():
         st.header(
             "Who learns faster, and gets further?",
@@ -449,19 +469,19 @@ def _show_training(contenders: list[Contender], names: list[str]) -> None:
             help=about("iteration", "progress", "entropy"),
         )
         explain("compared convergence")
-        answer = _training(contenders)
+        answer = shown.answers["training"] = _training(shown.contenders)
         verdict(plain(answer.verdict))
         if answer.models.empty:
             return
         clocks = {words: key for key, words in CLOCKS.items()}
         with choices():
             by = clocks[switch("Over", list(clocks), key="clock")]
-        _chart(compare_training_sheet(answer, by, names), "training", answer.verdict)
+        shown.chart("Training", compare_training_sheet(answer, by, shown.names), "training", answer.verdict)
     models = answer.models
     st.dataframe(
         pd.DataFrame(
             {
-                "Model": models["name"],
+                shown.what: models["name"],
                 "Iterations": models["iterations"],
                 "Drives": models["drives"],
                 "Training time": [duration(None if pd.isna(hours) else hours) for hours in models["hours"]],
@@ -469,14 +489,14 @@ def _show_training(contenders: list[Contender], names: list[str]) -> None:
                 "Converged at": models["converged_at"].map(_whole),
                 "Every second finishes from": models["steady_at"].map(_whole),
                 "Completion at the end": [
-                    _chance(*row)
+                    percent_within(*row)
                     for row in models[["completion", "completion_low", "completion_high"]].to_numpy()
                 ],
                 "of drives": models["newest"],
             }
         ),
         hide_index=True,
-        alt=f"Training of each model. {answer.verdict}",
+        alt=f"Training of each {shown.what.lower()}. {answer.verdict}",
     )
     with st.expander("How to read this"):
         st.markdown(
@@ -492,7 +512,7 @@ def _whole(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.0f}"
 
 
-def _show_driving(contenders: list[Contender], names: list[str]) -> None:
+def _show_driving(shown: _Shown) -> None:
     with screen():
         st.header(
             "Where is one faster than the other?",
@@ -504,29 +524,31 @@ def _show_driving(contenders: list[Contender], names: list[str]) -> None:
         slot_for_verdict = st.container()
         with choices():
             group = _GROUPS[switch("Laps compared", list(_GROUPS), key="group")]
-        answer = _driving(contenders, group)
+        answer = shown.answers["driving"] = _driving(shown.contenders, group)
         with slot_for_verdict:
             verdict(plain(answer.verdict))
         if len(answer.laps) < 2:
             return
-        _chart(time_lost_sheet(answer, names), "lost", answer.verdict)
-    _chart(section_times_sheet(answer, names), "sections", answer.verdict)
+        shown.chart("Time lost", time_lost_sheet(answer, shown.names), "lost", answer.verdict)
+    shown.chart("Sections", section_times_sheet(answer, shown.names), "sections", answer.verdict)
     times = answer.sections.pivot(index="section", columns="name", values="time")
     times = times.loc[answer.sections["section"].unique(), list(answer.laps)]
     fastest = answer.sections[answer.sections["fastest"]].groupby("section")["name"].first()
     table = times.map(seconds).assign(**{"Fastest there": fastest}).reset_index(names="Section")
-    st.dataframe(table, hide_index=True, alt=f"Seconds of each model in each section. {answer.verdict}")
+    st.dataframe(
+        table, hide_index=True, alt=f"Seconds of each {shown.what.lower()} in each section. {answer.verdict}"
+    )
     with st.expander("How to read this"):
         st.markdown(
-            f"The line of {plain(names[0])} is zero. Where another line **rises**, that model loses time on it at "
+            f"The line of {plain(shown.names[0])} is zero. Where another line **rises**, the other loses time on it at "
             "that place; where it falls, it wins some back; at the right end stands the whole lap. Below, the same "
-            "section by section: **below zero is faster**. **Typical laps** are the middle half of a model's laps by "
+            "section by section: **below zero is faster**. **Typical laps** are the middle half of the laps of each by "
             "lap time, **fast laps** the fastest tenth. What a standing start costs is left out. Bands and lines are "
             "95 % intervals."
         )
 
 
-def _show_rewards(contenders: list[Contender], names: list[str]) -> None:
+def _show_rewards(shown: _Shown) -> None:
     with screen():
         st.header(
             "Who holds the steadier line, and where do they earn?",
@@ -535,16 +557,17 @@ def _show_rewards(contenders: list[Contender], names: list[str]) -> None:
             help=about("reward", "section"),
         )
         explain("compared rewards")
-        answer = _rewards(contenders)
+        answer = shown.answers["rewards"] = _rewards(shown.contenders)
         verdict(plain(answer.verdict))
         sheets = reward_share_sheets(answer)
         if not sheets:
             return
         for column, (name, sheet) in zip(st.columns(len(sheets)), sheets.items(), strict=True):
             with column:
-                _chart(
+                shown.chart(
+                    f"Rewards {shown.names.index(name) + 1}",
                     sheet,
-                    f"map_{names.index(name)}",
+                    f"map_{shown.names.index(name)}",
                     f"Where {name} earns its rewards, in its own range. {answer.verdict}",
                 )
     st.caption(
@@ -552,14 +575,14 @@ def _show_rewards(contenders: list[Contender], names: list[str]) -> None:
         "its squares): compare where they earn, not how much."
     )
     if len(answer.sections):
-        _chart(line_spread_sheet(answer, names), "spread", answer.verdict)
+        shown.chart("Spread of the line", line_spread_sheet(answer, shown.names), "spread", answer.verdict)
         spread = answer.sections.pivot(index="section", columns="name", values="lateral_spread")
         spread = spread.loc[answer.sections["section"].unique(), list(answer.maps)]
         table = spread.map(lambda metres: "–" if pd.isna(metres) else f"{metres:.2f} m")
         st.dataframe(
             table.reset_index(names="Section"),
             hide_index=True,
-            alt=f"Spread of the line of each model by section. {answer.verdict}",
+            alt=f"Spread of the line of each {shown.what.lower()} by section. {answer.verdict}",
         )
     with st.expander("How to read this"):
         st.markdown(

@@ -10,7 +10,8 @@ from deepracer_viz.analysis.lap import LapTrace, lap_trace
 from deepracer_viz.analysis.words import counted
 from deepracer_viz.charts.lap import lap_map_sheet, lap_sheet
 from deepracer_viz.page.glossary import about
-from deepracer_viz.page.stage import draw, screen, verdict
+from deepracer_viz.page.stage import draw, presenting, screen, verdict
+from deepracer_viz.page.takeaway import offer_chart
 from deepracer_viz.page.text import plain
 from deepracer_viz.page.tour import explain
 from deepracer_viz.run import Drives
@@ -48,7 +49,7 @@ def show(model: str, drives: Drives) -> None:
             st.markdown("None of these drives left a trace of its steps, so there is nothing to follow.")
             return
         # A fragment, so that going from step to step draws nothing else anew.
-        st.fragment(_show_drive)(drives, traced)
+        st.fragment(_show_drive)(model, drives, traced)
     with st.expander("How to read this"):
         st.markdown(
             "The **map** shows where the car drove, from the triangle to the cross, a dot for each step; the dashed "
@@ -74,7 +75,7 @@ def forget_pick() -> None:
         st.session_state.pop(name, None)
 
 
-def _show_drive(drives: Drives, traced: pd.DataFrame) -> None:
+def _show_drive(model: str, drives: Drives, traced: pd.DataFrame) -> None:
     laps = traced[traced["complete"]]
     fastest = None if laps.empty else int(laps.loc[laps["time"].idxmin(), "unique_episode"])
     numbers = traced["unique_episode"].to_numpy()
@@ -103,14 +104,17 @@ def _show_drive(drives: Drives, traced: pd.DataFrame) -> None:
     other = None
     if fastest is not None and fastest != chosen:
         other = lap_trace(drives.steps, drives.episodes, fastest, drives.track)
-    verdict(plain(_verdict(traced[traced["unique_episode"] == chosen].iloc[0], trace, other)))
+    said = _verdict(traced[traced["unique_episode"] == chosen].iloc[0], trace, other)
+    verdict(plain(said))
     if trace.steps.empty:
         return
-    st.fragment(_show_steps, run_every=_EVERY if play else None)(drives, trace, other, play)
+    st.fragment(_show_steps, run_every=_EVERY if play else None)(model, drives, trace, other, said, play)
     _show_table(traced)
 
 
-def _show_steps(drives: Drives, trace: LapTrace, other: LapTrace | None, play: bool) -> None:
+def _show_steps(
+    model: str, drives: Drives, trace: LapTrace, other: LapTrace | None, said: str, play: bool
+) -> None:
     last = len(trace.steps) - 1
     step = min(st.session_state.get("step", 0), last)
     if play:
@@ -130,16 +134,22 @@ def _show_steps(drives: Drives, trace: LapTrace, other: LapTrace | None, play: b
         f"{row['steering_angle']:+.0f}°, reward {row['reward']:.3g}, progress {row['progress']:.1f} %"
         + (f", in {row['section']}." if row["section"] else ".")
     )
+    on_map, strips = lap_map_sheet(trace, drives.track, other, step), lap_sheet(trace, other, step)
     with left:
-        draw(lap_map_sheet(trace, drives.track, other, step), "lap_map", f"The drive on the track. {words}")
+        draw(on_map, "lap_map", f"The drive on the track. {said} {words}")
     with right:
         draw(
-            lap_sheet(trace, other, step),
+            strips,
             "lap_strips",
-            f"Speed, steering, reward and progress along the track. {words}",
+            f"Speed, steering, reward and progress along the track. {said} {words}",
             on_select=_go_to_step,
         )
     st.caption(plain(words))
+    if not (play or presenting()):
+        drive = f"drive {trace.unique_episode}"
+        with st.container(horizontal=True):
+            offer_chart("Map (Vega-Lite)", lambda: on_map, model, f"{drive} map", key="take_lap_map")
+            offer_chart("Strips (Vega-Lite)", lambda: strips, model, f"{drive} strips", key="take_lap_strips")
 
 
 def _go_to_step() -> None:

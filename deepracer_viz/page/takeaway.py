@@ -24,9 +24,12 @@ from deepracer_viz.charts.sheet import Sheet
 from deepracer_viz.charts.timing import time_account_sheet
 from deepracer_viz.export import (
     ANSWER_TABLES,
+    COMPARISON_TABLES,
     LOG_TABLES,
     Answers,
+    Comparison,
     answer,
+    comparison_report,
     log_table,
     report,
     safe_name,
@@ -139,28 +142,56 @@ def _show_files(
 ) -> None:
     drives, evaluations = run.drives(**chosen), chosen["evaluations"]
     if drives.episodes.empty:
-        _show_tables(run, name, drives, {}, answers)
+        _show_tables(name, _log_tables(run, drives))
         return
     link = _link(name) if shared else ""
+    _show_report(name, lambda: report(answers(), link))
+    given = {name: row for name, row in ANSWER_TABLES.items() if not (evaluations and name in _OF_TRAINING)}
+    _show_tables(name, _log_tables(run, drives) | _of_answers(given, answers), len(drives.steps))
+    charts = {
+        chart: sheet for chart, sheet in _CHARTS.items() if not (evaluations and chart in _CHARTS_OF_TRAINING)
+    }
+    _show_charts(name, {chart: lambda sheet=sheet: sheet(answers()) for chart, sheet in charts.items()})
+
+
+def show_comparison(name: str, shared: bool, answers: Comparison, charts: dict[str, Sheet]) -> None:
+    """Show the section for a comparison.
+
+    Parameters
+    ----------
+    name : str
+        What the page calls the first of those that are compared.
+    shared : bool
+        All of them can be seen by everyone who reaches the page.
+    answers : Comparison
+    charts : dict of str to Sheet
+        The charts of the page.
+    """
+    st.header("Take it along", anchor="take", divider="gray")
+    explain("take")
+    st.markdown("What there is of the comparison; take it off for the tables and charts of one model.")
+    st.fragment(_show_files_of_comparison)(name, shared, answers, charts)
+    st.fragment(_show_link)(name, shared)
+
+
+def _show_files_of_comparison(name: str, shared: bool, answers: Comparison, charts: dict[str, Sheet]) -> None:
+    link = _link(name) if shared else ""
+    _show_report(f"{name}-compared", lambda: comparison_report(answers, link))
+    _show_tables(f"{name}-compared", _of_answers(COMPARISON_TABLES, lambda: answers))
+    _show_charts(f"{name}-compared", {chart: lambda sheet=sheet: sheet for chart, sheet in charts.items()})
+
+
+def _show_report(name: str, write: Callable[[], str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         _offer(
             "Report",
-            lambda file: file.write(report(answers(), link).encode()),
+            lambda file: file.write(write().encode()),
             safe_name(name, "report", "md"),
             "text/markdown",
             key="take_report",
             icon=":material/description:",
         )
-        st.caption(
-            "One page (Markdown): the model, each question with its verdict and a small table, what was read."
-        )
-    given = {table: about for table, (about, _) in ANSWER_TABLES.items()}
-    if evaluations:
-        given = {table: about for table, about in given.items() if table not in _OF_TRAINING}
-    _show_tables(run, name, drives, given, answers)
-    _show_charts(
-        name, [chart for chart in _CHARTS if not (evaluations and chart in _CHARTS_OF_TRAINING)], answers
-    )
+        st.caption("One page (Markdown): each question with its verdict and a small table.")
 
 
 def _offer(
@@ -202,43 +233,70 @@ def offer_table(make: Callable[[], pd.DataFrame], of: str, name: str, key: str =
         )
 
 
-def _show_tables(
-    run: TrainingRun, name: str, drives: Drives, given: dict[str, str], answers: Callable[[], Answers]
-) -> None:
-    """Let the visitor choose one of the logs' tables or of the answers', and take it in either format."""
-    about = {table: LOG_TABLES[table] for table in tables_with_rows(run, drives)} | given
-    if not about:
+_Tables = dict[str, tuple[str, Callable[[], pd.DataFrame]]]
+"""Tables by name, each with what it holds and what makes it."""
+
+
+def _log_tables(run: TrainingRun, drives: Drives) -> _Tables:
+    return {
+        table: (LOG_TABLES[table], partial(log_table, run, table, drives))
+        for table in tables_with_rows(run, drives)
+    }
+
+
+def _of_answers(tables: dict[str, tuple[str, Callable]], answers: Callable[[], object]) -> _Tables:
+    return {name: (about, lambda take=take: take(answers())) for name, (about, take) in tables.items()}
+
+
+def _show_tables(name: str, tables: _Tables, steps: int = 0) -> None:
+    """Let the visitor choose a table, and take it in either format."""
+    if not tables:
         return
-    if st.session_state.get("take_table") not in (None, *about):
+    if st.session_state.get("take_table") not in (None, *tables):
         del st.session_state["take_table"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        table = st.selectbox("Table", list(about), key="take_table", width=280)
-        of_logs = partial(log_table, run, table, drives)
-        offer_table(
-            of_logs if table in LOG_TABLES else lambda: ANSWER_TABLES[table][1](answers()), name, table
-        )
-    is_long = table in LOG_TABLES and table.endswith("steps") and len(drives.steps) > _MANY_ROWS
-    st.caption(about[table] + (_PREFER_PARQUET if is_long else ""))
+        table = st.selectbox("Table", list(tables), key="take_table", width=280)
+        about, make = tables[table]
+        offer_table(make, name, table)
+    is_long = table in LOG_TABLES and table.endswith("steps") and steps > _MANY_ROWS
+    st.caption(about + (_PREFER_PARQUET if is_long else ""))
 
 
-def _show_charts(name: str, charts: list[str], answers: Callable[[], Answers]) -> None:
+def _show_charts(name: str, charts: dict[str, Callable[[], Sheet]]) -> None:
     """Let the visitor choose a chart, and take its specification."""
     if st.session_state.get("take_chart") not in (None, *charts):
         del st.session_state["take_chart"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chart = st.selectbox("Chart", charts, key="take_chart", width=280)
-        _offer(
-            "Vega-Lite",
-            lambda file: file.write(_specification(_CHARTS[chart](answers()))),
-            safe_name(name, chart.replace(" ", "-").lower(), "vl.json"),
-            "application/json",
-            key="take_vega",
-            icon=":material/download:",
-            help=f"The chart {chart} with its rows, for the Vega editor or your own page.",
-        )
+        chart = st.selectbox("Chart", list(charts), key="take_chart", width=280)
+        offer_chart("Vega-Lite", charts[chart], name, chart, key="take_vega")
     st.caption(
         "As a picture: point at a chart further up and choose *Download as PNG* from the buttons at its corner. *Copy "
         "Vega-Lite spec* beside it copies the drawing without its rows; the file here has them inside."
+    )
+
+
+def offer_chart(label: str, make: Callable[[], Sheet], of: str, name: str, key: str) -> None:
+    """Show a button for the specification of a chart, with its rows inside.
+
+    Parameters
+    ----------
+    label : str
+        What stands on the button.
+    make : function
+        Returns the chart; called when the button is pressed.
+    of, name : str
+        Of which model the chart is, and what it shows: the name of the file.
+    key : str
+        Key of the button.
+    """
+    _offer(
+        label,
+        lambda file: file.write(_specification(make())),
+        safe_name(of, name.replace(" ", "-").lower(), "vl.json"),
+        "application/json",
+        key=key,
+        icon=":material/download:",
+        help=f"The chart {name} with its rows, for the Vega editor or your own page.",
     )
 
 

@@ -15,15 +15,32 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from deepracer_viz import load_run
+from deepracer_viz.analysis.lap import lap_trace
 from deepracer_viz.analysis.league import league_entry, league_table
 from deepracer_viz.analysis.races import RaceFormat
-from deepracer_viz.export import ANSWER_TABLES, LOG_TABLES, answer, report, write_csv, write_parquet
+from deepracer_viz.charts.comparing import compare_envelopes_sheet, section_times_sheet
+from deepracer_viz.charts.lap import lap_map_sheet, lap_sheet
+from deepracer_viz.export import (
+    ANSWER_TABLES,
+    COMPARISON_TABLES,
+    LOG_TABLES,
+    answer,
+    compare,
+    report,
+    write_csv,
+    write_parquet,
+)
 from deepracer_viz.export.report import escape
 from deepracer_viz.page import takeaway
 from deepracer_viz.page.takeaway import _CHARTS, _CHARTS_OF_TRAINING, _specification
+from tests.contenders import of_run
 
 APP = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 NAMES = ["fast-but-fragile", "over-trained", "planted-faults", "steady-and-slow"]
+
+
+OF_DRIVE = ["Map (Vega-Lite)", "Strips (Vega-Lite)"]
+"""Buttons of the drive that is shown."""
 
 
 def open_page(**query) -> AppTest:
@@ -70,7 +87,7 @@ def test_samples_offer_everything_and_nothing_is_made_before_it_is_asked_for():
     page = open_page()
     assert not page.exception
     found = buttons(page)
-    assert list(found) == ["Report", "CSV", "Parquet", "Vega-Lite"]
+    assert list(found) == [*OF_DRIVE, "Report", "CSV", "Parquet", "Vega-Lite"]
     assert all(button.proto.deferred_file_id and not button.proto.url for button in found.values())
     assert set(page.selectbox(key="take_table").options) <= {*LOG_TABLES, *ANSWER_TABLES}
     assert {"steps", "laps", *ANSWER_TABLES} <= set(page.selectbox(key="take_table").options)
@@ -85,7 +102,7 @@ def test_real_logs_offer_what_they_have(real_logs, monkeypatch, name):
     monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
     page = open_page(model=name)
     assert not page.exception
-    assert list(buttons(page)) == ["Report", "CSV", "Parquet", "Vega-Lite"]
+    assert list(buttons(page)) == [*OF_DRIVE, "Report", "CSV", "Parquet", "Vega-Lite"]
     tables, charts = page.selectbox(key="take_table").options, page.selectbox(key="take_chart").options
     if name.startswith("workshop"):
         assert "steps" not in tables and "ranking" not in tables and "evaluation_steps" in tables
@@ -187,3 +204,44 @@ def test_a_run_that_nobody_shows_is_let_go_of(sample_logs):
     del run
     gc.collect()
     assert gone() is None and not kept.is_for(object(), ())
+
+
+def test_a_comparison_can_be_taken():
+    page = open_page(model="over-trained (sample)", compare="steady-and-slow (sample)")
+    assert not page.exception
+    assert list(buttons(page)) == ["Report", "CSV", "Parquet", "Vega-Lite"]
+    assert page.selectbox(key="take_table").options == list(COMPARISON_TABLES)
+    charts = page.selectbox(key="take_chart").options
+    assert charts == [
+        *(
+            "Lap times",
+            "Odds",
+            "Training",
+            "Time lost",
+            "Sections",
+            "Rewards 1",
+            "Rewards 2",
+            "Spread of the line",
+        )
+    ]
+    page.selectbox(key="take_chart").set_value("Time lost").run()
+    page.selectbox(key="take_table").set_value("duels").run()
+    assert not page.exception
+    page.button(key="take_link").click().run()
+    [code] = page.code
+    assert parse_qs(code.value.partition("?")[2])["compare"] == ["steady-and-slow (sample)"]
+
+
+@pytest.mark.parametrize("path", ["sections", "drive"])
+def test_charts_of_a_drive_and_of_a_comparison_carry_their_rows(sample_logs, path):
+    run = load_run(sample_logs / "over-trained.tar.gz")
+    if path == "drive":
+        trace = lap_trace(run.steps, run.episodes, 42, run.track)
+        sheets = [lap_map_sheet(trace, run.track, None, 7), lap_sheet(trace, None, 7)]
+    else:
+        answers = compare([of_run(run, "early", (0, 9)), of_run(run, "late", (10, 29))])
+        sheets = [compare_envelopes_sheet(answers.envelopes), section_times_sheet(answers.driving)]
+    for sheet in sheets:
+        chart = json.loads(_specification(sheet))
+        used = set(re.findall(r'"data": \{"name": "([^"]+)"', json.dumps(chart)))
+        assert used and used <= set(chart["datasets"]) and any(map(len, chart["datasets"].values()))

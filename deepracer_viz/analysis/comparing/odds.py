@@ -8,7 +8,7 @@ import pandas as pd
 from deepracer_viz.analysis.checkpoints import rank_checkpoints
 from deepracer_viz.analysis.comparing.contenders import Contender, on_one_track
 from deepracer_viz.analysis.races import RaceFormat, RaceModel, predict_races, race_odds
-from deepracer_viz.analysis.words import listed, percent
+from deepracer_viz.analysis.words import listed, percent, percent_within
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +138,7 @@ def _verdict(models: pd.DataFrame, race: RaceFormat, left_out: list[str]) -> str
         first, second = (known.sort_values("win_chance", ascending=False).iloc[row] for row in (0, 1))
         said.append(
             f"Send {first['name']}, checkpoint {first['checkpoint']}: it beats the others {race.words} with "
-            f"{percent(first['win_chance'])} ({percent(first['win_low'])} to {percent(first['win_high'])}), "
+            f"{percent_within(*first[['win_chance', 'win_low', 'win_high']])}, "
             f"{second['name']} (checkpoint {second['checkpoint']}) with {percent(second['win_chance'])}."
         )
         if second["win_high"] > first["win_low"]:
@@ -153,8 +153,8 @@ def _verdict(models: pd.DataFrame, race: RaceFormat, left_out: list[str]) -> str
     if race.target is not None and models["target_chance"].notna().any():
         best = models.loc[models["target_chance"].idxmax()]
         said.append(
-            f"{best['name']} has the best chance to beat {race.target:.2f} s: {percent(best['target_chance'])} "
-            f"({percent(best['target_low'])} to {percent(best['target_high'])})."
+            f"{best['name']} has the best chance to beat {race.target:.2f} s: "
+            f"{percent_within(*best[['target_chance', 'target_low', 'target_high']])}."
         )
     guessed = list(models.loc[models["training_odds"], "name"])
     if guessed and said:
