@@ -12,7 +12,7 @@ import pandas as pd
 from deepracer_viz.analysis.checkpoints import CANDIDATES, FastLaps
 from deepracer_viz.analysis.words import counted
 from deepracer_viz.charts.sheet import Drawing, Sheet, drawing, inside, slot, table
-from deepracer_viz.charts.theme import FAST, MODELS, NEUTRAL, SLOW
+from deepracer_viz.charts.theme import FAST, MODELS, NEUTRAL, SLOW, enlargement
 
 MAX_CHECKPOINTS = 1_000
 """Above this many checkpoints, only the best-ranked ones are drawn, and the chart says so."""
@@ -31,7 +31,7 @@ _EXPECTED += ["lap_time", "lap_time_low", "lap_time_high"]
 _LAPS = ["iteration", "time", "fast", "laps", "time_source", "checkpoint", "unique_episode"]
 
 _NAME_ROW = 16
-_NAMES = CANDIDATES * _NAME_ROW + 6
+_NAMES = f"{CANDIDATES} * {_NAME_ROW} * enlargement + 6"
 """Height kept free at the top of the plot for the names of the candidates (px)."""
 
 
@@ -118,7 +118,7 @@ def _laps(height: int, every_tick: bool, grouped: bool, same_number: bool | None
         .scale(domain=[slot("first"), slot("last")], nice=False, zero=False)
         .axis(format="d", values=ticks, grid=False)
     )
-    y = alt.Y("time:Q").title("Lap time (s)").scale(range=[alt.expr("height"), _NAMES], zero=False)
+    y = alt.Y("time:Q").title("Lap time (s)").scale(range=[alt.expr("height"), alt.expr(_NAMES)], zero=False)
     colour = (
         alt.Color("kind:N")
         .title(None)
@@ -169,7 +169,7 @@ def _laps(height: int, every_tick: bool, grouped: bool, same_number: bool | None
         .encode(x, alt.Y("fastest:Q").title("Lap time (s)"), tooltip=_odds_tooltip())
     )
     return drawing(
-        alt.layer(*_names(x), points, lines, rings).properties(
+        alt.layer(*_names(x), points, lines, rings, params=[enlargement()]).properties(
             height=height, width="container", title=alt.Title(slot("title"))
         )
     )
@@ -270,7 +270,7 @@ def _ranking(height: int) -> Drawing:
     y = (
         alt.Y("finish_chance:Q")
         .title("Chance to finish a lap (%)")
-        .scale(range=[alt.expr("height"), _NAMES], domain=[0, 1])
+        .scale(range=[alt.expr("height"), alt.expr(_NAMES)], domain=[0, 1])
         .axis(format="%", tickCount=5)
     )
     colour = (
@@ -327,6 +327,7 @@ def _ranking(height: int) -> Drawing:
             frontier,
             points,
             shapes,
+            params=[enlargement()],
         ).properties(height=height, width="container", title=alt.Title(slot("title")))
     )
 
@@ -378,11 +379,13 @@ def _names(x: alt.X) -> tuple[alt.Chart, alt.Chart]:
     """Name each row at the top of the plot, with a line from its name down to its marks."""
     chart = table("named").encode(x, tooltip=_odds_tooltip())
     return (
-        chart.mark_rule(strokeDash=[3, 3], opacity=0.6, y=alt.expr(f"datum.row * {_NAME_ROW} - 12")),
+        chart.mark_rule(
+            strokeDash=[3, 3], opacity=0.6, y=alt.expr(f"(datum.row - 0.75) * {_NAME_ROW} * enlargement")
+        ),
         chart.mark_text(
             align=alt.expr("datum.leftwards ? 'right' : 'left'"),
             dx=alt.expr("datum.leftwards ? -5 : 5"),
-            dy=alt.expr(f"(datum.row - 0.5) * {_NAME_ROW}"),
+            dy=alt.expr(f"(datum.row - 0.5) * {_NAME_ROW} * enlargement"),
         ).encode(text="name:N", y=alt.value(0)),
     )
 

@@ -8,7 +8,15 @@ import pandas as pd
 
 from deepracer_viz.analysis.driving.timing import AROUND, TimeAccount
 from deepracer_viz.charts.sheet import Drawing, Sheet, drawing, inside, slot, table
-from deepracer_viz.charts.theme import BAND_OPACITY, CANVAS, MODELS, NEUTRAL, SLOW, slow_to_fast
+from deepracer_viz.charts.theme import (
+    BAND_OPACITY,
+    CANVAS,
+    MODELS,
+    NEUTRAL,
+    SLOW,
+    enlargement,
+    slow_to_fast,
+)
 from deepracer_viz.charts.timing import ONCE, signed
 from deepracer_viz.charts.trackmap import beside_the_road, border_lines, reach_of_map, square_axes, stretches
 from deepracer_viz.track import Track
@@ -25,7 +33,8 @@ _LAYOUT = {
     "narrow": "width < 760",
     "map_width": "narrow ? width : 0.44 * width",
     "map_height": "narrow ? 0.45 * height : height",
-    "panel_left": "narrow ? 64 : map_width + 88",
+    # What grows is the text at the right of the map and at the left of the panels.
+    "panel_left": "narrow ? 64 : map_width + 88 + 150 * (enlargement - 1)",
     "strip_top": "narrow ? map_height + 10 : 0",
 }
 _LAYOUT_WITHOUT_MAP = {"panel_left": "64", "strip_top": "0"}
@@ -156,7 +165,10 @@ def _drawing_of_profile(
             *([_draw_map(with_speeds, with_findings, tooltip)] if mapped else []),
             _draw_panels(with_findings, with_strip, tooltip),
             data=alt.NamedData("waypoints"),
-            params=[alt.VariableParameter(name=name, expr=expression) for name, expression in layout.items()],
+            params=[
+                enlargement(),
+                *(alt.VariableParameter(name=name, expr=expression) for name, expression in layout.items()),
+            ],
             resolve=alt.Resolve(scale=alt.ScaleResolveMap(x="independent", y="independent")),
             width="container",
             height=HEIGHT if mapped else HEIGHT_OF_PANELS,

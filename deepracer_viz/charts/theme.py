@@ -93,6 +93,17 @@ _LENGTHS = {
 """Properties of marks, axes, legends and titles that are lengths (px)."""
 
 
+def enlargement() -> alt.VariableParameter:
+    """Return the parameter that expressions multiply lengths by which grow with the text of a chart.
+
+    Returns
+    -------
+    altair.VariableParameter
+        ``enlargement``, 1 unless :func:`enlarged` sets it.
+    """
+    return alt.VariableParameter(name="enlargement", value=1)
+
+
 def enlarged(specification: dict, scale: float) -> dict:
     """Return a chart with larger text and marks, to be read from afar.
 
@@ -119,6 +130,8 @@ def enlarged(specification: dict, scale: float) -> dict:
         if "mark" in part:
             mark = part["mark"]
             of_text = (mark["type"] if isinstance(mark, dict) else mark) == "text"
+        if part.get("name") == "enlargement":
+            return {**part, "value": scale}
         grown = {}
         for name, value in part.items():
             number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -26,6 +26,11 @@ def presenting() -> bool:
     return st.session_state.get("view") == PRESENTATION
 
 
+def _by_telephone() -> bool:
+    """Tell whether the page is shown on a telephone, where text that a room can read leaves no room for a chart."""
+    return "Mobi" in (st.context.headers.get("User-Agent") or "")
+
+
 def keep_choices() -> None:
     """Hold on to what was chosen on another screen: Streamlit forgets a choice as soon as it is not shown."""
     for name in st.query_params:
@@ -126,7 +131,7 @@ def draw(sheet: Sheet, key: str, alt: str, on_select: str | Callable[[], None] =
         What to call when something in the chart is chosen.
     """
     specification = sheet.vega_lite()
-    if not presenting():
+    if not presenting() or _by_telephone():
         st.vega_lite_chart(specification, key=key, alt=alt, on_select=on_select)
         return
     with st.container(key=f"chart {key}"):

@@ -151,6 +151,8 @@ def layout(spec, width):
             # "a ? b : c" as Python says it.
             words = re.sub(r"^(\w+) \? (.+) : (.+)$", r"(\2) if \1 else (\3)", param["expr"])
             values[param["name"]] = eval(words, {}, values)
+        elif "value" in param:
+            values[param["name"]] = param["value"]
     return values
 
 

@@ -126,6 +126,7 @@ def test_text_and_marks_grow_and_places_do_not():
     chart = {
         "config": {"axis": {"labelFontSize": 10}, "line": {"strokeWidth": 2}},
         "height": 100,
+        "params": [{"name": "enlargement", "value": 1}, {"name": "shown", "value": 1}],
         "layer": [
             {
                 "mark": {"type": "point", "size": 100, "strokeWidth": 1.5},
@@ -147,5 +148,7 @@ def test_text_and_marks_grow_and_places_do_not():
     assert words["encoding"]["size"] == {"value": 22}
     assert circles["encoding"]["size"] == {"field": "n", "scale": {"range": [40, 160]}}
     assert names["encoding"]["size"] == {"condition": {"test": "true", "value": 36}, "value": 28}
+    # Lengths in expressions grow by the parameter.
+    assert large["params"] == [{"name": "enlargement", "value": 2}, {"name": "shown", "value": 1}]
     assert large["height"] == 100 and large["datasets"] == chart["datasets"]
     assert chart["layer"][0]["mark"]["size"] == 100
