@@ -511,8 +511,9 @@ def test_a_model_and_the_job_before_it_are_one_history(two_jobs):
 def test_only_jobs_that_a_model_can_continue_are_offered(real_logs, monkeypatch):
     monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
     page = open_page(model="drfc-one-worker")
-    [look] = [button for button in page.button if button.label.startswith("Look for its origin")]
-    look.click().run()
+    # Models that were read before need not be looked for.
+    for look in [button for button in page.button if button.label.startswith("Look for its origin")]:
+        look.click().run()
     assert not page.exception
     # All others drove elsewhere, have other actions, or learnt by another algorithm.
     assert page.multiselect(key="earlier").options == ["drfc-three-workers"]

@@ -177,5 +177,17 @@ def _show_consistency(progress: TrainingProgress) -> None:
             pd.DataFrame(rows),
             hide_index=True,
             alt=f"How often and how evenly the model finished. {progress.verdict}",
+            column_config={
+                name: st.column_config.Column(help=help_)
+                for name, help_ in {
+                    "Iterations": about("iteration"),
+                    "Drives": about("episode"),
+                    "Laps": about("lap"),
+                    "Completion": about("completion", "interval"),
+                    "Spread of laps (SD)": about("SD"),
+                    "Lap times are": "Official: as the simulator measured them. Estimated: from the steps, good to "
+                    "0.03 s.",
+                }.items()
+            },
         )
         st.caption("How steady it is; in brackets 95 % intervals.")

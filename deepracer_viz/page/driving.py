@@ -356,15 +356,27 @@ def _show_findings(findings: pd.DataFrame, section: str | None) -> None:
         on_select=lambda: _pick_row([name for name, _ in of_table]),
         selection_mode="single-row",
         alt=f"Findings, costliest first. {findings['evidence'].iloc[0]}",
+        placeholder="–",
         column_config={
-            "section": st.column_config.TextColumn("Section", width=70),
+            "section": st.column_config.TextColumn("Section", width=70, help=about("section")),
             "kind": st.column_config.TextColumn("What", width=170),
-            "seconds_per_lap": st.column_config.NumberColumn("Seconds a lap", format="%.2f", width=100),
+            "seconds_per_lap": st.column_config.NumberColumn(
+                "Seconds a lap", format="%.2f", width=100, help="What it costs on a lap, on average."
+            ),
             "low": st.column_config.NumberColumn("at least", **seconds),
             "high": st.column_config.NumberColumn("at most", **seconds),
-            "share_of_laps": st.column_config.NumberColumn("Share of drives", format="percent"),
-            "laps": st.column_config.NumberColumn("n", width=60),
-            "certainty": st.column_config.NumberColumn("How sure", format="percent", width=80),
+            "share_of_laps": st.column_config.NumberColumn(
+                "Share of drives",
+                format="percent",
+                help="Drives that lose at least half of that there, or end there.",
+            ),
+            "laps": st.column_config.NumberColumn("n", width=60, help="Drives that it rests on."),
+            "certainty": st.column_config.NumberColumn(
+                "How sure",
+                format="percent",
+                width=80,
+                help=f"In how many of 100 samples drawn from these drives it costs {LEAST_COST} s a lap or more.",
+            ),
         },
     )
     told = findings.head(_MOST_SENTENCES) if section is None else findings[findings["section"] == section]

@@ -190,6 +190,7 @@ def _show_ranking(answer: RewardMap) -> None:
     if answer.sections.empty:
         return
     share = {"format": "percent", "min_value": 0.0, "max_value": 1.0}
+    fault = answer.sections["fault"]
     spread = pd.to_numeric(answer.sections["lateral_spread"]).max()
     shares = ["due_share", "off_track_share", "over_steering", "under_steering"]
     columns = [
@@ -205,23 +206,42 @@ def _show_ranking(answer: RewardMap) -> None:
         "passes",
     ]
     st.dataframe(
-        answer.sections[columns].round(dict.fromkeys(shares, 2)),
+        answer.sections[columns].round(dict.fromkeys(shares, 2)).assign(fault=fault.where(fault != "")),
         hide_index=True,
         alt=f"Sections of the track, the one to work on next first. {answer.verdict}",
+        placeholder="–",
         column_config={
-            "section": st.column_config.TextColumn("Section", width=70),
+            "section": st.column_config.TextColumn("Section", width=70, help=about("section")),
             "fault": st.column_config.TextColumn("What", width=130),
             "due_share": st.column_config.ProgressColumn(
                 "Early ends", help="In the turn or on the metre after it.", **share
             ),
             "lateral_spread": st.column_config.ProgressColumn(
-                "Spread (m)", format="%.2f", min_value=0.0, max_value=float(spread) if spread > 0 else 1.0
+                "Spread (m)",
+                format="%.2f",
+                min_value=0.0,
+                max_value=float(spread) if spread > 0 else 1.0,
+                help="Two drives of three pass within so many metres to either side of the usual line.",
             ),
-            "off_track_share": st.column_config.ProgressColumn("A wheel off track", **share),
-            "over_steering": st.column_config.NumberColumn("Over-steering", format="percent"),
-            "under_steering": st.column_config.NumberColumn("Under-steering", format="percent"),
-            "reward_spread": st.column_config.NumberColumn("Spread of reward", format="%.2f"),
+            "off_track_share": st.column_config.ProgressColumn(
+                "A wheel off track", help="Share of the steps there.", **share
+            ),
+            "over_steering": st.column_config.NumberColumn(
+                "Over-steering",
+                format="percent",
+                help="Passes that steer too much and correct within the turn.",
+            ),
+            "under_steering": st.column_config.NumberColumn(
+                "Under-steering",
+                format="percent",
+                help="Passes that run wide although the car steers as far as it can.",
+            ),
+            "reward_spread": st.column_config.NumberColumn(
+                "Spread of reward",
+                format="%.2f",
+                help="Two of three rewards lie within so much of the usual one at their place.",
+            ),
             "episode_ends": st.column_config.NumberColumn("Early ends inside (n)"),
-            "passes": st.column_config.NumberColumn("Passes (n)"),
+            "passes": st.column_config.NumberColumn("Passes (n)", help="Drives that came through."),
         },
     )
