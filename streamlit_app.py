@@ -322,7 +322,9 @@ if view != stage.PRESENTATION:
         show_model()
 screens, take_comparison = {}, None
 if compared and len(episodes):
-    screens, take_comparison = comparing.screens(compared, model_name, models, run, drives, iterations, from_line, target)
+    screens, take_comparison = comparing.screens(
+        compared, model_name, models, run, drives, iterations, from_line, target
+    )
 elif len(episodes):
     screens = {
         "Lap times": lambda: envelope.show(episodes, run.checkpoint_evaluations, target),

@@ -341,8 +341,15 @@ class _Shown:
         draw(sheet, f"compare_{key}", alt)
 
 
+_CHARTS = ("Lap times", "Odds", "Training", "Time lost", "Sections", "Rewards", "Spread of the line")
+"""Charts to be taken along; those of rewards are numbered like the models."""
+
+
 def _take(shown: _Shown, model: str, shared: bool) -> None:
-    takeaway.show_comparison(model, shared, Comparison(shown.names, **shown.answers), shown.charts)
+    # The section that is looked at is drawn first, whichever it is.
+    in_order = sorted(shown.charts, key=lambda name: _CHARTS.index(name.rstrip(" 1234")))
+    charts = {name: shown.charts[name] for name in in_order}
+    takeaway.show_comparison(model, shared, Comparison(shown.names, **shown.answers), charts)
 
 
 def _interval(low: pd.Series, high: pd.Series) -> list[str]:
