@@ -381,8 +381,9 @@ def resampled(random: np.random.Generator, count: int, samples: int) -> np.ndarr
     """
     weights = np.ones((samples + 1, count), dtype=np.float32)
     # Counting what is drawn takes a fraction of the time of drawing the counts.
-    for row in weights[1:] if count else ():
-        row[:] = np.bincount(random.integers(count, size=count, dtype=np.int32), minlength=count)
+    drawn = random.integers(count, size=(samples, count), dtype=np.int32) if count else ()
+    for row, numbers in zip(weights[1:], drawn, strict=False):
+        row[:] = np.bincount(numbers, minlength=count)
     return weights
 
 
