@@ -406,12 +406,11 @@ def _block(iteration, most):
 
 def _reasons(ranking):
     """Say of the first three what speaks for them and against; "" for the others."""
-    known = ranking[ranking["lap_time"].notna()]
-    if known.empty:
-        return ""
-    pace = known["lap_time"].head(CANDIDATES).min()
-    reasons = [_reason(row, pace) for row in known.head(CANDIDATES).itertuples()]
-    return pd.Series(reasons, index=known.index[: len(reasons)]).reindex(ranking.index, fill_value="")
+    first = np.flatnonzero(ranking["lap_time"].notna())[:CANDIDATES]
+    told = ranking[["lap_time", "finish_chance", "evaluations", "evaluation_laps"]].take(first)
+    reasons = np.full(len(ranking), "", dtype=object)
+    reasons[first] = [_reason(row, told["lap_time"].min()) for row in told.itertuples()]
+    return pd.array(reasons, dtype="str")
 
 
 def _reason(row, pace):
