@@ -110,7 +110,7 @@ def endings(comparison: Comparison) -> Iterator[Ending]:
     came = _comings(of_drive, begins, ends, place, track.closed)
     survive = 1 - np.minimum(lost / np.maximum(came, 1), 1)
     length = comparison.length
-    reach = max(1, round(WITHIN / float(np.median(length))))
+    reach = max(1, round(WITHIN / comparison.cell))
     free = np.ones(cells, dtype=bool)
     passes, ended_here = came[0], lost[0]
     for _ in range(MOST_PLACES):
