@@ -259,8 +259,7 @@ def _discrete_use(steps: pd.DataFrame, action: np.ndarray, space: pd.DataFrame |
         _first_rows(action, number, min(many, 101)) for number, many in zip(taken, count[taken], strict=True)
     ]
     does = {
-        name: [np.nanmedian(steps[name].to_numpy()[rows]) for rows in some]
-        for name in ("steering_angle", "speed")
+        name: [_middle(steps[name].to_numpy()[rows]) for rows in some] for name in ("steering_angle", "speed")
     }
     table = pd.DataFrame(does, index=pd.Index(taken), dtype=float).assign(steps=count[taken])
     if space is not None:
@@ -271,6 +270,12 @@ def _discrete_use(steps: pd.DataFrame, action: np.ndarray, space: pd.DataFrame |
         table[["steering_angle", "speed"]] = listed.fillna(table)
     table = table.fillna({"steps": 0}).astype({"steps": "int64"}).rename_axis("action").reset_index()
     return table.astype({"action": "int32"})
+
+
+def _middle(values: np.ndarray) -> float:
+    """Median of the known values; NaN without any."""
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if len(values) else np.nan
 
 
 def _first_rows(action: np.ndarray, number: int, many: int) -> np.ndarray:

@@ -424,9 +424,8 @@ def _evaluations(evaluations, driven):
     first = _first_checkpoint(driven)
     names = ["iteration", "checkpoint", "drives", "laps", "completion", "low", "high", "progress_mean"]
     if evaluations is None or evaluations.empty or first is None:
-        return pd.DataFrame({name: pd.Series(dtype=float) for name in names}).astype(
-            dict.fromkeys(names[:4], "int32")
-        )
+        types = ["int32"] * 4 + ["float64"] * 4
+        return pd.DataFrame({name: np.zeros(0, kind) for name, kind in zip(names, types, strict=True)})
     ended = evaluations["complete"].astype(bool) | (evaluations["end_status"] != "in_progress")
     groups = evaluations[ended].groupby("checkpoint")
     complete, progress = groups["complete"], groups["progress"]
