@@ -4,6 +4,7 @@ import io
 import os
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import BinaryIO
 
 import numpy as np
@@ -108,12 +109,12 @@ class Drives:
     track: Track | None
     track_note: str
 
-    @property
+    @cached_property
     def laps(self) -> pd.DataFrame:
         """The completed episodes among them."""
         return self.episodes[self.episodes["complete"]]
 
-    @property
+    @cached_property
     def hours(self) -> float | None:
         """Hours from the first of the drives to the end of the last, on the log's own clock."""
         since = self._hours_since_begin()

@@ -7,6 +7,7 @@ closed route the last waypoint usually repeats the first one; both numbers occur
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from tokenize import TokenError
@@ -113,6 +114,13 @@ class Track:
         numpy.ndarray of str
             The name, "" where the waypoint is not on the track or its section is unknown.
         """
+        number = np.asarray(waypoints, dtype=float)
+        known = (number >= 0) & (number < len(self.center))
+        return self._section_names[np.where(known, number, len(self.center)).astype(int)]
+
+    @cached_property
+    def _section_names(self) -> np.ndarray:
+        """Section of each waypoint; the extra last entry is the answer for whatever is no waypoint, NaN included."""
         names = np.full(len(self.center) + 1, "", dtype=object)
         for row in self.sections.itertuples():
             if row.waypoint_from <= row.waypoint_to:
@@ -120,10 +128,7 @@ class Track:
             else:
                 names[row.waypoint_from : -1] = row.section
                 names[: row.waypoint_to + 1] = row.section
-        number = np.asarray(waypoints, dtype=float)
-        # the extra last entry is the answer for whatever is no waypoint, NaN included
-        known = (number >= 0) & (number < len(self.center))
-        return names.astype(str)[np.where(known, number, len(self.center)).astype(int)]
+        return names.astype(str)
 
     def position(self, x, y, waypoint) -> tuple[np.ndarray, np.ndarray]:
         """Project points on the centre-line near their waypoint.

@@ -231,11 +231,10 @@ def action_use(
         Continuous actions are counted in bins of `STEERING_BIN` times `SPEED_BIN` centred on multiples of these.
     """
     rows = driven_rows(steps) if placed is None else placed.has(COUNTED)
-    action = steps["action"].to_numpy()[rows]
-    n = len(action)
-    discrete = (action >= 0).all() if n else metadata_actions is not None
+    action, n = steps["action"].to_numpy(), int(np.count_nonzero(rows))
+    discrete = not (rows & (action < 0)).any() if n else metadata_actions is not None
     if discrete:
-        table = _discrete_use(steps, np.where(rows, steps["action"].to_numpy(), -1), metadata_actions)
+        table = _discrete_use(steps, np.where(rows, action, np.int16(-1)), metadata_actions)
     else:
         table = _continuous_use(steps.loc[rows])
     table["share"] = table["steps"] / max(n, 1)
@@ -259,9 +258,10 @@ def _discrete_use(steps: pd.DataFrame, action: np.ndarray, space: pd.DataFrame |
     some = [
         _first_rows(action, number, min(many, 101)) for number, many in zip(taken, count[taken], strict=True)
     ]
-    few = steps.take(np.concatenate(some)) if some else steps.iloc[:0]
-    table = few.groupby("action")[["steering_angle", "speed"]].median()
-    table = table.astype(float).assign(steps=count[taken])
+    does = {
+        name: [_middle(steps[name].to_numpy()[rows]) for rows in some] for name in ("steering_angle", "speed")
+    }
+    table = pd.DataFrame(does, index=pd.Index(taken), dtype=float).assign(steps=count[taken])
     if space is not None:
         count = max(len(space), int(table.index.max()) + 1 if len(table) else 0)
         table = table.reindex(pd.RangeIndex(count))
@@ -270,6 +270,12 @@ def _discrete_use(steps: pd.DataFrame, action: np.ndarray, space: pd.DataFrame |
         table[["steering_angle", "speed"]] = listed.fillna(table)
     table = table.fillna({"steps": 0}).astype({"steps": "int64"}).rename_axis("action").reset_index()
     return table.astype({"action": "int32"})
+
+
+def _middle(values: np.ndarray) -> float:
+    """Median of the known values; NaN without any."""
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if len(values) else np.nan
 
 
 def _first_rows(action: np.ndarray, number: int, many: int) -> np.ndarray:

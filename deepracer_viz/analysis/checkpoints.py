@@ -229,10 +229,11 @@ def rank_checkpoints(
         If ``target`` is not a positive time or ``attempts`` not a whole number from 1 on.
     """
     race = race or RaceFormat(attempts=attempts, target=target)
-    drives = ended(episodes[episodes["checkpoint"] >= 0])
+    drives = ended(episodes.loc[episodes["checkpoint"] >= 0, _RANKED_BY])
     laps = _timed_laps(drives)
     numbers, place = np.unique(drives["checkpoint"].to_numpy(), return_inverse=True)
-    by_checkpoint = drives.groupby("checkpoint")
+    iteration = np.full(len(numbers), np.iinfo(np.int32).max, dtype=np.int32)
+    np.minimum.at(iteration, place, drives["iteration"].to_numpy())
     did = {
         "episodes": np.bincount(place, minlength=len(numbers)),
         "laps": np.bincount(place[drives["complete"].to_numpy(bool)], minlength=len(numbers)),
@@ -241,7 +242,12 @@ def rank_checkpoints(
     place_of_lap, time = np.searchsorted(numbers, laps["checkpoint"]), laps["time"].to_numpy(float)
     did |= _quartiles(place_of_lap, time, len(numbers))
     did["time_source"] = _sources(place_of_lap, laps["time_source"], len(numbers))
-    did["progress_mean"] = by_checkpoint["progress"].mean().to_numpy()
+    progress = drives["progress"].to_numpy()
+    known = np.isfinite(progress)
+    total = np.bincount(place[known], progress[known], len(numbers))
+    with np.errstate(invalid="ignore"):  # 0/0 is the NaN of a checkpoint of which no progress is known
+        mean = total / np.bincount(place[known], minlength=len(numbers))
+    did["progress_mean"] = mean.astype(progress.dtype)
 
     evaluated = ended(episodes.iloc[:0] if evaluations is None else evaluations)
     evaluated = evaluated[evaluated["checkpoint"].isin(numbers)]
@@ -257,23 +263,31 @@ def rank_checkpoints(
         _add_share(did, "beat_target", did["beat_target_n"])
 
     model = model or predict_races(episodes, evaluations)
-    expected = model.checkpoints.join(race_odds(model, race).drop(columns="checkpoint"))
-    expected = expected.set_index("checkpoint").rename(columns={"finish": "finish_chance"}).reindex(numbers)
+    expected = model.checkpoints.rename(columns={"finish": "finish_chance"})
+    expected = dict(expected.items()) | dict(race_odds(model, race).items())
+    row = pd.Index(expected["checkpoint"]).get_indexer(numbers)
     table = {
         "checkpoint": numbers,
         "model_file": pd.array([f"model_{number}.pb" for number in numbers], dtype="str"),
-        "iteration": by_checkpoint["iteration"].min().to_numpy(),
-        **{name: expected[name].to_numpy() for name in _EXPECTED},
+        "iteration": iteration,
+        # A checkpoint that the model does not know has row -1, which is the NaN.
+        **{name: np.append(expected[name].to_numpy(), np.nan)[row] for name in _EXPECTED},
     }
     table["on_frontier"] = _non_dominated(table["lap_time"], table["finish_chance"])
     table |= did
     best_first = [-table[name] for name in ("win_chance", "finish_chance", "progress_mean", "checkpoint")]
-    table = pd.DataFrame(table).take(np.lexsort(best_first[::-1])).reset_index(drop=True)
-    table.insert(0, "rank", np.arange(1, len(table) + 1, dtype="int32"))
-    table.insert(table.columns.get_loc("on_frontier") + 1, "why", _reasons(table))
-    return table
+    order = np.lexsort(best_first[::-1])
+    ranked = {"rank": np.arange(1, len(order) + 1, dtype="int32")}
+    for name, values in table.items():
+        ranked[name] = values[order]
+        if name == "on_frontier":
+            ranked["why"] = _reasons(
+                ranked | {name: did[name][order] for name in ("evaluations", "evaluation_laps")}
+            )
+    return pd.DataFrame(ranked)
 
 
+_RANKED_BY = ["checkpoint", "iteration", "complete", "end_status", "progress", "time", "time_source"]
 _EXPECTED = (
     *("win_chance", "win_low", "win_high", "finish_chance", "finish_low", "finish_high"),
     *("lap_time", "lap_time_low", "lap_time_high", "result", "result_low", "result_high"),
@@ -307,7 +321,7 @@ def _sources(place: np.ndarray, source: pd.Series, count: int) -> pd.api.extensi
     """All sources of the lap times of each checkpoint 0..count-1, in words; "" without a lap."""
     code, names = pd.factorize(source)
     found: list[list[str]] = [[] for _ in range(count)]
-    for pair in np.unique(place * max(len(names), 1) + code):
+    for pair in np.unique(place * max(len(names), 1) + code).tolist():
         found[pair // len(names)].append(str(names[pair % len(names)]))
     return pd.array([", ".join(sorted(of_one)) for of_one in found], dtype="str")
 
@@ -326,7 +340,7 @@ def fast_laps(episodes: pd.DataFrame) -> FastLaps:
         At most 5,000 marks and 600 rows of iterations, whatever the number of laps.
     """
     columns = ["iteration", "checkpoint", "time", "time_source", "episode", "unique_episode"]
-    laps = _timed_laps(episodes)[columns]
+    laps = _timed_laps(episodes[["complete", *columns]])[columns]
     time_sources = laps["time_source"].astype(str).value_counts().to_dict()
     laps = laps[laps["iteration"] >= 0]
     quartile = float(laps["time"].quantile(0.25))
@@ -371,47 +385,54 @@ def _non_dominated(time, share):
 
 def _few_enough(laps):
     """All laps, or of more than ``MAX_MARKS`` the fastest of each small cell of iterations and time."""
-    laps = laps.sort_values(["time", "unique_episode"])
+    laps = laps.take(np.lexsort([laps["unique_episode"], laps["time"]]))
     if len(laps) <= MAX_MARKS:
         return laps.assign(laps=np.int32(1))
-    slowest, fastest = laps["time"].max(), laps["time"].min()
-    share = (laps["time"] - fastest) / max(slowest - fastest, 1e-9)
-    cell = _block(laps["iteration"], _BLOCKS) * _TIME_BINS + (share * (_TIME_BINS - 1e-6)).astype(int)
-    counts = laps.groupby(cell)["time"].transform("size").astype("int32")
-    return laps.assign(laps=counts)[~cell.duplicated()]
+    time = laps["time"].to_numpy(float)
+    share = (time - time[0]) / max(time[-1] - time[0], 1e-9)
+    cell = _block(laps["iteration"].to_numpy(), _BLOCKS) * _TIME_BINS
+    _, first, counts = np.unique(
+        cell + (share * (_TIME_BINS - 1e-6)).astype(int), return_index=True, return_counts=True
+    )
+    order = np.argsort(first)
+    return laps.take(first[order]).assign(laps=counts[order].astype("int32"))
 
 
 def _per_iteration(laps, fast_only):
-    block = _block(laps["iteration"], MAX_ITERATIONS)
-    groups = laps.groupby(block)
-    iteration, time = groups["iteration"], groups["time"]
-    table = {
-        "iteration": iteration.min(),
-        "iteration_to": iteration.max(),
-        "laps": time.size(),
-        "mean": time.mean(),
-        "best": time.min(),
-    }
-    columns = {name: values.to_numpy() for name, values in table.items()}
-    return pd.DataFrame(columns).assign(fast_only=fast_only)
+    iteration, time = laps["iteration"].to_numpy(), laps["time"].to_numpy(float)
+    blocks, place, number = np.unique(
+        _block(iteration, MAX_ITERATIONS), return_inverse=True, return_counts=True
+    )
+    first, last, best = (np.full(len(blocks), np.inf) for _ in range(3))
+    for least, values in ((first, iteration), (last, -iteration), (best, time)):
+        np.minimum.at(least, place, values)
+    return pd.DataFrame(
+        {
+            "iteration": first.astype(iteration.dtype),
+            "iteration_to": (-last).astype(iteration.dtype),
+            "laps": number,
+            "mean": np.bincount(place, time, len(blocks)) / number,
+            "best": best,
+            "fast_only": fast_only,
+        }
+    )
 
 
 def _block(iteration, most):
     """Assign each iteration to a block: a block of its own, or a shared one where ``most`` demands it."""
-    if iteration.empty:
-        return iteration.rename("block")
-    span = int(iteration.max()) - int(iteration.min()) + 1
-    return ((iteration - iteration.min()) // -(-span // most)).rename("block")
+    if not len(iteration):
+        return iteration
+    return (iteration - iteration.min()) // -(-(int(np.ptp(iteration)) + 1) // most)
 
 
 def _reasons(ranking):
     """Say of the first three what speaks for them and against; "" for the others."""
-    known = ranking[ranking["lap_time"].notna()]
-    if known.empty:
-        return ""
-    pace = known["lap_time"].head(CANDIDATES).min()
-    reasons = [_reason(row, pace) for row in known.head(CANDIDATES).itertuples()]
-    return pd.Series(reasons, index=known.index[: len(reasons)]).reindex(ranking.index, fill_value="")
+    first = np.flatnonzero(np.isfinite(ranking["lap_time"]))[:CANDIDATES]
+    asked = ("lap_time", "finish_chance", "evaluations", "evaluation_laps")
+    told = pd.DataFrame({name: ranking[name][first] for name in asked})
+    reasons = np.full(len(ranking["lap_time"]), "", dtype=object)
+    reasons[first] = [_reason(row, told["lap_time"].min()) for row in told.itertuples()]
+    return pd.array(reasons, dtype="str")
 
 
 def _reason(row, pace):

@@ -42,6 +42,8 @@ _CONSISTENCY = [
     "completion_high",
 ]
 _CONSISTENCY += ["lap_mean", "lap_sd", "lap_sd_low", "lap_sd_high", "time_source"]
+_USED = ["iteration", "checkpoint", "complete", "end_status", "progress", "reward", "time", "time_source"]
+_UPDATES = {"entropy": "entropy", "policy_loss": "surrogate_loss", "kl_divergence": "kl_divergence"}
 _SMOOTHED = [*_MEASURES, "reward_scaled", "entropy"]
 
 
@@ -192,7 +194,7 @@ def training_progress(
     if window != int(window) or window < 1:
         raise ValueError(f"the window must be a whole number of iterations from 1 on, not {window}")
     window = int(window)
-    drives = ended(episodes[episodes["iteration"] >= 0])
+    drives = ended(episodes.loc[episodes["iteration"] >= 0, _USED])
     iterations = _iterations(drives, policy_updates, window)
     driven = iterations[iterations["episodes"] > 0]
 
@@ -230,53 +232,84 @@ def training_progress(
 
 
 def _iterations(drives, policy_updates, window):
-    laps = drives[drives["complete"].astype(bool)]
-    by_iteration = drives.groupby("iteration")
-    complete, reward, progress = (by_iteration[name] for name in ("complete", "reward", "progress"))
-    table = pd.DataFrame(
-        {
-            "checkpoint": by_iteration["checkpoint"].min(),
-            "episodes": complete.size(),
-            "laps": complete.sum(),
-            "completion": complete.mean(),
-            "reward_total": reward.sum(),
-            "reward_mean": reward.mean(),
-            "progress_mean": progress.mean(),
-            "progress_min": progress.min(),
-            "progress_max": progress.max(),
-        }
-    ).astype(dict.fromkeys(_MEASURES, float))
-    table["lap_mean"] = laps.groupby("iteration")["time"].mean()
-    updates = {"entropy": "entropy", "policy_loss": "surrogate_loss", "kl_divergence": "kl_divergence"}
-    if policy_updates is None or policy_updates.empty:
-        table = table.assign(**dict.fromkeys(updates, np.nan))
-    else:
-        means = policy_updates.groupby("iteration")[list(updates.values())].mean()
-        table = table.join(means.set_axis(list(updates), axis=1), how="outer")
-    table.index = table.index.rename("iteration").astype("int32")
-    offset = _first_checkpoint(table)
-    unknown = -1 if offset is None else table.index.to_series() + offset
-    table["checkpoint"] = table["checkpoint"].fillna(pd.Series(unknown, table.index)).astype("int32")
-    counts = ["episodes", "laps"]
-    table[counts] = table[counts].fillna(0).astype("int32")
+    number, place = np.unique(drives["iteration"].to_numpy(), return_inverse=True)
+    complete, reward, progress, time = (
+        drives[name].to_numpy(float) for name in ("complete", "reward", "progress", "time")
+    )
+    finished = complete == 1
+    driven = {
+        "checkpoint": _least(place, drives["checkpoint"].to_numpy(float), len(number)),
+        "episodes": np.bincount(place, minlength=len(number)).astype(float),
+        "laps": np.bincount(place, finished, len(number)),
+        "completion": _mean(place, complete, len(number)),
+        "reward_total": np.bincount(place, np.nan_to_num(reward), len(number)),
+        "reward_mean": _mean(place, reward, len(number)),
+        "progress_mean": _mean(place, progress, len(number)),
+        "progress_min": _least(place, progress, len(number)),
+        "progress_max": -_least(place, -progress, len(number)),
+        "lap_mean": _mean(place[finished], time[finished], len(number)),
+    }
+    learnt, of_update = np.zeros(0, dtype=int), np.zeros(0, dtype=int)
+    if policy_updates is not None:
+        learnt, of_update = np.unique(policy_updates["iteration"].to_numpy(), return_inverse=True)
+    iteration = np.union1d(number, learnt).astype("int32")
+
+    def laid_out(values: np.ndarray, numbers: np.ndarray, otherwise: float = np.nan) -> np.ndarray:
+        column = np.full(len(iteration), otherwise)
+        column[np.searchsorted(iteration, numbers)] = values
+        return column
+
+    table = {name: laid_out(values, number) for name, values in driven.items()}
+    for name, of_epoch in _UPDATES.items():
+        values = policy_updates[of_epoch].to_numpy(float) if len(learnt) else np.zeros(0)
+        table[name] = laid_out(_mean(of_update, values, len(learnt)), learnt)
+    known = table["checkpoint"] >= 0
+    offset = np.unique((table["checkpoint"] - iteration)[known])
+    # Where all drives agree on c0, the checkpoint that drove iteration 0, it tells those of the others.
+    usual = iteration + offset[0] if len(offset) == 1 else -1
+    missing = np.isnan(table["checkpoint"])
+    table["checkpoint"] = np.where(missing, usual, table["checkpoint"]).astype("int32")
+    for name in ("episodes", "laps"):
+        table[name] = np.nan_to_num(table[name]).astype("int32")
     table["reward_scaled"] = _scaled(table["reward_total"], table["episodes"])
     for name in _SMOOTHED:
-        table[name + "_smooth"] = table[name].rolling(window).mean()
-    return table.reset_index()
+        smooth = np.full(len(iteration), np.nan)
+        if len(iteration) >= window:
+            smooth[window - 1 :] = np.lib.stride_tricks.sliding_window_view(table[name], window).mean(axis=1)
+        table[name + "_smooth"] = smooth
+    return pd.DataFrame({"iteration": iteration} | table)
+
+
+def _mean(place, values, count):
+    """Mean of the known values at each of the places 0..count-1."""
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):  # 0/0 is the NaN of a place without any
+        return np.bincount(place[known], values[known], count) / np.bincount(place[known], minlength=count)
+
+
+def _least(place, values, count):
+    """Least known value at each of the places 0..count-1, each of which has one at least."""
+    least = np.full(count, np.nan)
+    np.fmin.at(least, place, values)
+    return least
 
 
 def _first_checkpoint(table):
     """Number c0 of the checkpoint that drove iteration 0, where all drives agree on it."""
-    offsets = (table["checkpoint"] - table.index.to_series())[table["checkpoint"] >= 0].unique()
+    known = table["checkpoint"].to_numpy() >= 0
+    offsets = np.unique((table["checkpoint"] - table["iteration"]).to_numpy()[known])
     return int(offsets[0]) if len(offsets) == 1 else None
 
 
 def _scaled(total, episodes):
     """Totals on 5 to 95; those of iterations that were hardly begun say nothing and are left out."""
-    total = total.where(episodes >= episodes[episodes > 0].median() / 2)
-    least, greatest = total.min(), total.max()
+    driven = episodes > 0
+    if not driven.any():
+        return total
+    total = np.where(episodes >= np.median(episodes[driven]) / 2, total, np.nan)
+    least, greatest = np.nanmin(total), np.nanmax(total)
     if not greatest > least:
-        return total.where(total.isna(), 50.0)
+        return np.where(np.isnan(total), total, 50.0)
     return 5 + 90 * (total - least) / (greatest - least)
 
 
@@ -308,7 +341,7 @@ def _markers(iterations):
 
 def _entropy_since(iterations, at):
     """Slope of entropy from an iteration on, and whether it confirms that training had settled there."""
-    known = iterations.dropna(subset=["entropy"])
+    known = iterations.loc[iterations["entropy"].notna(), ["iteration", "entropy"]]
     since = known[known["iteration"] >= at] if at is not None else known.iloc[:0]
     n = len(since)
     if n < 4:
@@ -388,12 +421,11 @@ def _spread_interval(times):
 
 def _evaluations(evaluations, driven):
     """Evaluation drives by checkpoint, beside the iteration that the checkpoint drove."""
-    first = _first_checkpoint(driven.set_index("iteration"))
+    first = _first_checkpoint(driven)
     names = ["iteration", "checkpoint", "drives", "laps", "completion", "low", "high", "progress_mean"]
     if evaluations is None or evaluations.empty or first is None:
-        return pd.DataFrame({name: pd.Series(dtype=float) for name in names}).astype(
-            dict.fromkeys(names[:4], "int32")
-        )
+        types = ["int32"] * 4 + ["float64"] * 4
+        return pd.DataFrame({name: np.zeros(0, kind) for name, kind in zip(names, types, strict=True)})
     ended = evaluations["complete"].astype(bool) | (evaluations["end_status"] != "in_progress")
     groups = evaluations[ended].groupby("checkpoint")
     complete, progress = groups["complete"], groups["progress"]
@@ -408,6 +440,8 @@ def _evaluations(evaluations, driven):
 
 def _evaluation_note(evaluations, driven):
     """Evaluation against training drives of the same checkpoints, and what the difference means."""
+    if evaluations.empty:
+        return ""
     both = evaluations.merge(driven, on="iteration", suffixes=("", "_training"))
     if both.empty:
         return ""
@@ -591,7 +625,7 @@ def _got_worse(state, trend, reward, words, drives, driven):
             "Its reward did not fall with it: the reward function pays for something else than getting round, so "
             "change that first."
         )
-    trained = completion_trend(drives)
+    trained = completion_trend(drives, state)
     if trained.best_laps:
         back, what = (
             (trained.best_from, trained.best_to),

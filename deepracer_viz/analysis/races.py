@@ -90,6 +90,8 @@ _SMALLEST_CURVATURE = 0.05
 _MOST_STEPS, _CLOSE = 30, 0.01
 _MOST_OFF_TRACKS, _NO_SHARE = 16, 1e-9
 _TIMES = 64
+_CERTAIN = 8.3  # SDs beyond which the normal distribution function is 0 or 1 to sixteen digits
+_SUREST, _LEAST_LOG_OVER = 1 - 1e-15, np.log(1e-12)
 
 
 @dataclass(frozen=True)
@@ -273,12 +275,12 @@ def race_odds(model: RaceModel, race: RaceFormat) -> pd.DataFrame:
     under, won = np.zeros((times.shape[1], len(edges))), []
     for start in range(0, len(times), size):
         part = slice(start, start + size)
-        share = _chance_under(edges, chances[part], times[part], noise[part], race)
+        share, log_over = _chance_under(edges, chances[part], times[part], noise[part], race)
         under += share.sum(axis=0)
         won.append(
-            _fastest(share)
+            _fastest(share, log_over)
             if race.target is None
-            else _chance_under(_goal(race), chances[part], times[part], noise[part], race)[:, :, 0]
+            else _chance_under(_goal(race), chances[part], times[part], noise[part], race)[0][:, :, 0]
         )
     won, under = np.concatenate(won), under / len(times)
     table["win_chance"] = won.mean(axis=0)
@@ -715,8 +717,11 @@ def _goal(race: RaceFormat) -> np.ndarray:
     return np.array([race.target * (race.laps if race.kind == "total time" else 1)])
 
 
-def _chance_under(goals, chances, times, noise, race: RaceFormat) -> np.ndarray:
-    """Chance that the result of a race is under each goal (s): (versions, checkpoints, goals)."""
+def _chance_under(goals, chances, times, noise, race: RaceFormat) -> tuple[np.ndarray, np.ndarray]:
+    """Chance that the result of a race is under each goal (s), and log chance that it is not.
+
+    Both have the shape (versions, checkpoints, goals).
+    """
     chances, times, noise = chances[..., None], times[..., None], noise[..., None]
     if race.kind == "total time":
         off_tracks = -race.laps * np.log(np.maximum(chances, np.exp(-_FARTHEST_LEVEL)))
@@ -736,10 +741,26 @@ def _chance_under(goals, chances, times, noise, race: RaceFormat) -> np.ndarray:
             time = race.laps * times[likely] + race.penalty * (np.maximum(off, count) if last else count)
             spread = np.broadcast_to(noise, times.shape)[likely] * np.sqrt(race.laps)
             under[likely] += share * special.ndtr((goals - time) / spread)
-        return under
+        return under, np.log1p(-np.minimum(under, _SUREST))
     laps = race.laps if race.kind == "mean of laps" else 1
-    fast = chances**laps * special.ndtr((goals - times) * (np.sqrt(laps) / noise))
-    return -np.expm1(race.attempts * np.log1p(-np.minimum(fast, 1 - 1e-15)))
+    distance = (goals - times) * (np.sqrt(laps) / noise)
+    # Most goals are far from a checkpoint's times: all of its laps are under them, or none.
+    near = np.flatnonzero(np.abs(distance) < _CERTAIN)
+    finishes = chances**laps
+    fast = finishes.ravel()[near // len(goals)] * special.ndtr(distance.ravel()[near])
+    answers = []
+    for of_all, of_near in zip(
+        *(_in_attempts(share, race.attempts) for share in (finishes, fast)), strict=True
+    ):
+        answers.append((distance > 0) * of_all)
+        answers[-1].ravel()[near] = of_near
+    return tuple(answers)
+
+
+def _in_attempts(chance: np.ndarray, attempts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Chance of at least one success in so many attempts, and log chance of none."""
+    log_none = attempts * np.log1p(-np.minimum(chance, _SUREST))
+    return -np.expm1(log_none), log_none
 
 
 def _edges(times, noise, race: RaceFormat, chances) -> np.ndarray:
@@ -761,13 +782,17 @@ def _edges(times, noise, race: RaceFormat, chances) -> np.ndarray:
     return np.unique(np.quantile(around, np.concatenate([shares[1] * np.geomspace(1e-3, 0.8, 9), shares])))
 
 
-def _fastest(under: np.ndarray) -> np.ndarray:
-    """Chance of each checkpoint to be the fastest: (versions, checkpoints) of (versions, checkpoints, times)."""
-    log_over = np.log(np.maximum(1 - under, 1e-12))
+def _fastest(under: np.ndarray, log_over: np.ndarray) -> np.ndarray:
+    """Chance of each checkpoint to be the fastest: (versions, checkpoints) of (versions, checkpoints, times).
+
+    `log_over` is the logarithm of the chance not to be under.
+    """
+    log_over = np.maximum(log_over, _LEAST_LOG_OVER)
     others = np.exp(log_over.sum(axis=1, keepdims=True) - log_over)
-    gained = np.diff(under, axis=2, prepend=0)
-    halfway = (others + np.concatenate([np.ones_like(others[:, :, :1]), others[:, :, :-1]], axis=2)) / 2
-    won = (gained * halfway).sum(axis=2)
+    # The mean of the others at both ends of each step, times what the checkpoint gains in it.
+    won = under[:, :, 0] * (1 + others[:, :, 0]) / 2
+    others[:, :, 1:] += others[:, :, :-1].copy()
+    won += np.einsum("vct,vct->vc", np.diff(under, axis=2), others[:, :, 1:]) / 2
     # Together they win whenever one of them has a result; what is off that is the coarseness of the times.
     anyone = -np.expm1(log_over[:, :, -1].sum(axis=1, keepdims=True))
     return won * anyone / np.maximum(won.sum(axis=1, keepdims=True), 1e-300)

@@ -220,7 +220,7 @@ def reward_map(
     else:
         facts = _facts_of_placed(steps, track, placed)
         broken = np.flatnonzero(placed.has(ENDS))
-    ends = _early_ends(steps[_STEP_COLUMNS].iloc[broken], episodes, track)
+    ends = _early_ends(steps.iloc[broken][_STEP_COLUMNS], episodes, track)
     sections = _ranked(_judged(_measured(facts, ends), len(ends)))
     if shown is None or shown is steps:
         rows = driven_rows(steps) if placed is None else placed.has(COUNTED)
@@ -268,6 +268,11 @@ def _bands(place: np.ndarray, value: np.ndarray, count: int) -> np.ndarray:
 def _mean(values: np.ndarray) -> float:
     values = values[np.isfinite(values)]
     return float(values.mean()) if len(values) else np.nan
+
+
+def _median(values: np.ndarray) -> float:
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if len(values) else np.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -358,8 +363,8 @@ def _is_wide(places: Places, lateral: np.ndarray, waypoint: np.ndarray, outward:
 def _measured(facts: _Facts, ends: pd.DataFrame) -> pd.DataFrame:
     """Measures of each section, in order of driving."""
     places = facts.places
-    table = places.sections[["section", "kind", "waypoint_from", "waypoint_to"]].copy()
-    count, side, of_waypoint = len(table), places.side[:-1], places.section_of_waypoint[:-1]
+    table = {name: places.sections[name] for name in ("section", "kind", "waypoint_from", "waypoint_to")}
+    count, side, of_waypoint = len(places.sections), places.side[:-1], places.section_of_waypoint[:-1]
     low, line, high = facts.offset
     spread = (high - low) / 2
     low, _, high = facts.reward
@@ -374,14 +379,14 @@ def _measured(facts: _Facts, ends: pd.DataFrame) -> pd.DataFrame:
     table["passes"] = np.bincount(facts.pass_section[valid], minlength=count)
     table["lateral_spread"] = [_mean(spread[of_waypoint == row]) for row in range(count)]
     table["reward_spread"] = [_mean(reward_spread[of_waypoint == row]) for row in range(count)]
-    ends_of = zip(table["waypoint_from"].tolist(), table["waypoint_to"].tolist(), strict=True)
+    ends_of = zip(table["waypoint_from"], table["waypoint_to"], strict=True)
     later = [_second_half(np.flatnonzero(of_waypoint == row), *ends) for row, ends in enumerate(ends_of)]
     table["outside"] = [-side[row] * _mean(line[later[row]]) if side[row] else np.nan for row in range(count)]
     table["off_track_share"] = np.where(table["steps"] > 0, off / np.maximum(table["steps"], 1), np.nan)
 
-    place = ends["section"].map({name: row for row, name in enumerate(table["section"])}).to_numpy(float)
-    inside = place[np.isfinite(place)].astype(int)
-    table["episode_ends"] = np.bincount(inside, minlength=count)
+    table["episode_ends"] = np.array(
+        [(ends["section"] == name).sum() for name in table["section"]], dtype=int
+    )
     table["episode_ends_share"] = table["episode_ends"] / max(len(ends), 1)
     table["exit_ends"] = _exit_ends(places, ends)
     table["due_share"] = _due(table) / max(len(ends), 1)
@@ -391,14 +396,14 @@ def _measured(facts: _Facts, ends: pd.DataFrame) -> pd.DataFrame:
         hits = np.bincount(facts.pass_section[valid & found], minlength=count)
         table[name] = np.where(enough, hits / np.maximum(table["passes"], 1), np.nan)
 
-    corner = table["kind"] == "corner"
-    spreads = table["lateral_spread"].fillna(0.0)
+    spreads = np.nan_to_num(table["lateral_spread"])
+    corner = (table["kind"] == "corner").to_numpy(bool)
     table["score"] = (
         4 * (table["episode_ends"] + table["exit_ends"]) / (len(ends) + _FEW)
         + 2 * off / (off.sum() + _FEW)
         + spreads / (spreads[corner].sum() + 0.1)
     )
-    return table
+    return pd.DataFrame(table)
 
 
 def _second_half(waypoints: np.ndarray, begin: int, end: int) -> np.ndarray:
@@ -411,16 +416,17 @@ def _second_half(waypoints: np.ndarray, begin: int, end: int) -> np.ndarray:
 
 def _early_ends(steps: pd.DataFrame, episodes: pd.DataFrame | None, track: Track | None) -> pd.DataFrame:
     """What is known of the steps in which drives broke off (see `broken_off`)."""
-    ends = steps.copy()
-    status = ends["episode_status"].astype("str")
+    status = steps["episode_status"].to_numpy(object)
     if episodes is not None:
         # Logs of 2019 write no status; what became of the episode is then told by its row.
-        known = ends["unique_episode"].map(episodes.set_index("unique_episode")["end_status"].astype("str"))
-        status = status.where(status.isin(BREAKS), known)
-    ends["end_status"] = status.fillna("unknown")
-    ends = ends[~ends["end_status"].isin(["in_progress", "lap_complete"])]
-    ends["section"] = "" if track is None else track.section_of(ends["closest_waypoint"])
-    return ends
+        row = pd.Index(episodes["unique_episode"]).get_indexer(steps["unique_episode"])
+        known = np.append(episodes["end_status"].to_numpy(object), np.nan)[row]
+        status = np.where(steps["episode_status"].isin(BREAKS), status, known)
+    status = np.where(pd.isna(status), "unknown", status)
+    early = (status != "in_progress") & (status != "lap_complete")
+    ends = steps[early]
+    section = "" if track is None else track.section_of(ends["closest_waypoint"])
+    return ends.assign(end_status=pd.array(status[early], dtype="str"), section=section)
 
 
 def _exit_ends(places: Places, ends: pd.DataFrame) -> np.ndarray:
@@ -443,13 +449,16 @@ def _exit_ends(places: Places, ends: pd.DataFrame) -> np.ndarray:
 def _marks(ends: pd.DataFrame) -> pd.DataFrame:
     """Early ends few enough to draw."""
     marks = ends.reindex(columns=_END_COLUMNS).reset_index(drop=True).assign(ends=1)
-    cell = 0.05
+    cell, (kind, statuses) = 0.05, pd.factorize(marks["end_status"])
     while len(marks) > MAX_ENDS:
         cell *= 2
-        places = [np.floor(marks[axis] / cell) for axis in "xy"]
-        group = marks.groupby([*places, marks["end_status"]], sort=False, observed=True)
-        together = group["ends"].sum().to_numpy()
-        marks = marks[group.cumcount() == 0].reset_index(drop=True).assign(ends=together)
+        columns, lines = (np.floor(marks[axis].to_numpy() / cell).astype(np.int64) for axis in "xy")
+        place = (columns - columns.min()) * (np.ptp(lines) + 1) + lines - lines.min()
+        # Groups are numbered as they appear.
+        group = pd.factorize(place * len(statuses) + kind)[0]
+        first = np.unique(group, return_index=True)[1]
+        together, kind = np.bincount(group, marks["ends"]).astype(int), kind[first]
+        marks = marks.take(first).reset_index(drop=True).assign(ends=together)
     return marks
 
 
@@ -514,15 +523,21 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
 
 def _judged(table: pd.DataFrame, ends: int) -> pd.DataFrame:
     """Add fault and reason."""
-    corners = table[table["kind"] == "corner"]
+    corner = (table["kind"] == "corner").to_numpy(bool)
     faults, reasons = [], []
     for row in table.itertuples():
         fault, why = "", ""
         if row.kind == "corner" and row.steps:
-            fault, why = _fault(row, corners[corners["section"] != row.section])
+            fault, why = _fault(row, _of_others(table, corner & (np.arange(len(table)) != row.Index)))
         faults.append(fault)
         reasons.append(f"{_happened(row, ends)} {why}".strip())
     return table.assign(fault=pd.array(faults, dtype="str"), reason=pd.array(reasons, dtype="str"))
+
+
+def _of_others(table: pd.DataFrame, others: np.ndarray) -> dict[str, np.ndarray]:
+    """What corners are held against."""
+    names = ("passes", "over_steering", "under_steering", "outside", "lateral_spread", "reward_spread")
+    return {name: table[name].to_numpy(float)[others] for name in names}
 
 
 def _happened(row, ends: int) -> str:
@@ -536,7 +551,7 @@ def _happened(row, ends: int) -> str:
     return f"{broke_off}, {off}." if ends else f"{off[0].upper()}{off[1:]}."
 
 
-def _fault(row, others: pd.DataFrame) -> tuple[str, str]:
+def _fault(row, others: dict[str, np.ndarray]) -> tuple[str, str]:
     """The fault of a corner, and the sentence that tells it with its numbers."""
     if row.passes < LEAST_PASSES:
         few = f"{counted(row.passes, 'pass')} of it {'is' if row.passes == 1 else 'are'} too few"
@@ -546,9 +561,9 @@ def _fault(row, others: pd.DataFrame) -> tuple[str, str]:
         ("over_steering", "over-steering", "the car steers too much and corrects within the turn"),
         ("under_steering", "under-steering", "the car runs wide although it steers as far as it can"),
     ):
-        share, known = getattr(row, name), others[others[name].notna()]
-        passes = known["passes"].sum()
-        usual = (known[name] * known["passes"]).sum() / max(passes, 1)
+        share, known = getattr(row, name), np.isfinite(others[name])
+        passes = others["passes"][known].sum()
+        usual = others[name][known] @ others["passes"][known] / max(passes, 1)
         low = wilson_interval(round(share * row.passes), row.passes)[0]
         if share >= MOST_PASSES or (share >= SOME_PASSES and low > usual):
             elsewhere = f" ({percent(usual)} in the other turns)" if passes else ""
@@ -556,14 +571,14 @@ def _fault(row, others: pd.DataFrame) -> tuple[str, str]:
             found.append((share, fault, f"In {percent(share)} of {passed} {words}{elsewhere}."))
     if found:
         return max(found)[1:]
-    usual = others["outside"].median()
+    usual = _median(others["outside"])
     if row.outside >= WIDE_LINE and row.outside - usual >= WIDE_LINE:
         return "running wide", (
             f"In its second half the usual line lies {100 * row.outside:.0f} cm outside of the middle of the track, "
             f"{100 * (row.outside - usual):.0f} cm further out than in the median of the other turns."
         )
-    if len(others) >= 2:
-        line, rewards = others["lateral_spread"].median(), others["reward_spread"].median()
+    if len(others["passes"]) >= 2:
+        line, rewards = _median(others["lateral_spread"]), _median(others["reward_spread"])
         if row.lateral_spread >= MORE_SCATTERED * line:
             return "scattered rewards", (
                 f"The line scatters by {100 * row.lateral_spread:.0f} cm to either side ({100 * line:.0f} cm in the "
@@ -607,7 +622,7 @@ def _verdict(sections: pd.DataFrame, ends: int, episodes: int, track: Track | No
         )
     first = corners.iloc[0]
     due = int(_due(first))
-    why = _fault(first, corners.iloc[1:])[1]
+    why = _fault(first, _of_others(corners, np.arange(len(corners)) > 0))[1]
     if due >= LEAST_ENDS:
         place = "there" if not first["exit_ends"] else "there or on the metre after it"
         text = (

@@ -126,11 +126,12 @@ class _Curves:
 
 def fit_trend(drives, measure):
     """Fit all curves of up to two changes and read the simplest that describes the measure, if it can be told."""
-    known = drives[measure].notna()
-    drives = drives.loc[known, ["iteration", measure]]
-    if drives["iteration"].nunique() < MIN_ITERATIONS:
+    values = drives[measure].to_numpy(float)
+    known = np.isfinite(values)
+    iterations, place = np.unique(drives["iteration"].to_numpy()[known], return_inverse=True)
+    if len(iterations) < MIN_ITERATIONS:
         return None
-    points = _points(drives, measure)
+    points = _points(iterations.astype(float), place, values[known])
     curves, n = _curves(points), len(points.time)
     price = PENALTY * np.log(n) * curves.parameters
     noise = _noise(points, curves, int(np.argmin(curves.chi + price)))
@@ -191,12 +192,14 @@ def fit_trend(drives, measure):
     )
 
 
-def _points(drives, measure):
-    """Mean and precision of a measure for each iteration, or for each of ``MAX_BLOCKS`` blocks of them."""
-    values = drives.groupby("iteration")[measure]
-    size, means = values.size().to_numpy(float), values.mean()
-    mean = means.to_numpy(float)
-    within = ((size - 1) * values.var().fillna(0)).sum()
+def _points(iteration, place, values):
+    """Mean and precision of a measure for each iteration, or for each of ``MAX_BLOCKS`` blocks of them.
+
+    ``place`` says to which of the iterations each value belongs.
+    """
+    size = np.bincount(place).astype(float)
+    mean = np.bincount(place, values) / size
+    within = ((values - mean[place]) ** 2).sum()
     if (size - 1).sum() >= len(size):
         variance = within / (size - 1).sum()
     else:
@@ -207,7 +210,6 @@ def _points(drives, measure):
 
     count = len(size)
     block = np.arange(count) * min(count, MAX_BLOCKS) // count
-    iteration = means.index.to_numpy(float)
     drives_of = np.bincount(block, size)
     first = np.flatnonzero(np.diff(block, prepend=-1))
     return _Points(
@@ -364,13 +366,15 @@ class CompletionTrend:
         return self.laps / self.drives
 
 
-def completion_trend(episodes: pd.DataFrame) -> CompletionTrend | None:
+def completion_trend(episodes: pd.DataFrame, state: str | None = None) -> CompletionTrend | None:
     """Compare how often a model finishes at the end with how often it did at its best.
 
     Parameters
     ----------
     episodes : pandas.DataFrame
         Training episodes of a run. Drives that were cut off are left out.
+    state : str, optional
+        What their progress says, where it has been fitted already.
 
     Returns
     -------
@@ -393,5 +397,5 @@ def completion_trend(episodes: pd.DataFrame) -> CompletionTrend | None:
         best_drives=int(top["size"]),
         best_from=int(counts.index[best]),
         best_to=int(counts.index[best + window - 1]),
-        state=state_of(fit_trend(drives, "progress")),
+        state=state or state_of(fit_trend(drives, "progress")),
     )

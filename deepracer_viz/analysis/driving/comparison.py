@@ -115,13 +115,28 @@ class Comparison:
     @cached_property
     def corners(self) -> list[str]:
         """Names of the corners, in driving order."""
-        sections = self.track.sections
-        return sections.loc[sections["kind"] == "corner", "section"].tolist()
+        sections = zip(self.track.sections["section"], self.track.sections["kind"], strict=True)
+        return [section for section, kind in sections if kind == "corner"]
 
     @cached_property
     def corner(self) -> np.ndarray:
         """Shape (P,): whether the cell lies in a corner."""
         return np.isin(self.traces.section, self.corners)
+
+    @cached_property
+    def cell(self) -> float:
+        """Metres of the median cell."""
+        return float(np.median(self.length))
+
+    @cached_property
+    def usual_pace(self) -> np.ndarray:
+        """Shape (P,): metres of centre-line per second (m/s) that are usual around each cell."""
+        return self.pace(self.usual[0])
+
+    @cached_property
+    def possible_pace(self) -> np.ndarray:
+        """Shape (P,): what the model could have of it."""
+        return self.pace(self.possible)
 
     @cached_property
     def middle(self) -> np.ndarray:
@@ -140,7 +155,7 @@ class Comparison:
 
     def window(self, metres: float) -> int:
         """Cells, an odd number, that are about so many metres."""
-        return 2 * round(metres / float(np.median(self.length)) / 2) + 1
+        return 2 * round(metres / self.cell / 2) + 1
 
     def around(self, values: np.ndarray, metres: float) -> np.ndarray:
         """Sum over some metres around each cell, along the last axis; NaN counts as 0."""
@@ -167,7 +182,7 @@ class Comparison:
 
     def stretches(self) -> list[np.ndarray]:
         """Cells of each stretch that is slower than it could be, in driving order."""
-        share = np.nan_to_num(self.pace(self.usual[0]) / self.pace(self.possible), nan=1.0)
+        share = np.nan_to_num(self.usual_pace / self.possible_pace, nan=1.0)
         begin = (
             int(np.argmax(share)) if self.track.closed else 0
         )  # no slow stretch reaches over the best place
@@ -282,10 +297,11 @@ def _with_losses(drives: Comparison) -> Comparison:
 
     own_length = _shape(drives, offset)[1]
     even = _without_swings(drives, offset)
-    better = even + _further_in(drives, metres)
+    shift = _further_in(drives, metres)
     # Cars that explore drive a little further than the mean of their lines is long.
     detour = np.median((metres / own_length)[:, known], axis=1, keepdims=True)
-    shapes = [(bend, length * detour) for bend, length in (_shape(drives, even), _shape(drives, better))]
+    lines = (even, even + shift) if shift.any() else (even,)
+    shapes = [(bend, length * detour) for bend, length in (_shape(drives, line) for line in lines)]
     own = limits(
         drives.around(metres, _SMOOTH) / drives.around(seconds, _SMOOTH),
         shapes[0][0],
@@ -296,9 +312,8 @@ def _with_losses(drives: Comparison) -> Comparison:
         closed,
     )
     reach = drives.window(2 * _BEND_ENDS) // 2
-    on_even, on_better = (
-        length / possible_speed(own, bend, length, closed, reach) for bend, length in shapes
-    )
+    possible = [length / possible_speed(own, bend, length, closed, reach) for bend, length in shapes]
+    on_even, on_better = possible[0], possible[-1]
     return replace(
         drives,
         known=known,
@@ -311,7 +326,7 @@ def _with_losses(drives: Comparison) -> Comparison:
 
 def _without_swings(drives: Comparison, offset: np.ndarray) -> np.ndarray:
     """Offsets of the same lines, smoothed: shape (S, P), m."""
-    return _gaussian(offset, _LINE / float(np.median(drives.length)), drives.track.closed)
+    return _gaussian(offset, _LINE / drives.cell, drives.track.closed)
 
 
 def _further_in(drives: Comparison, metres: np.ndarray) -> np.ndarray:
@@ -355,7 +370,7 @@ def _shape(drives: Comparison, offset: np.ndarray) -> tuple[np.ndarray, np.ndarr
     span = np.roll(line, -1, axis=-1) - line  # to the next cell
     if not closed:
         span[:, -1] = span[:, -2]
-    smooth = _gaussian(span, _HEADING / float(np.median(drives.length)), closed)
+    smooth = _gaussian(span, _HEADING / drives.cell, closed)
     before = np.roll(span, 1, axis=1), np.roll(smooth, 1, axis=1)
     if not closed:
         before[0][:, 0], before[1][:, 0] = span[:, 0], smooth[:, 0]
@@ -381,8 +396,9 @@ def resampled(random: np.random.Generator, count: int, samples: int) -> np.ndarr
     """
     weights = np.ones((samples + 1, count), dtype=np.float32)
     # Counting what is drawn takes a fraction of the time of drawing the counts.
-    for row in weights[1:] if count else ():
-        row[:] = np.bincount(random.integers(count, size=count, dtype=np.int32), minlength=count)
+    drawn = random.integers(count, size=(samples, count), dtype=np.int32) if count else ()
+    for row, numbers in zip(weights[1:], drawn, strict=False):
+        row[:] = np.bincount(numbers, minlength=count)
     return weights
 
 

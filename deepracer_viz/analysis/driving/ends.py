@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from deepracer_viz.analysis.driving.comparison import RESAMPLES, Comparison, resampled
 from deepracer_viz.analysis.driving.stretch import WHERE, Claim, Price, Stretch
@@ -109,7 +110,7 @@ def endings(comparison: Comparison) -> Iterator[Ending]:
     came = _comings(of_drive, begins, ends, place, track.closed)
     survive = 1 - np.minimum(lost / np.maximum(came, 1), 1)
     length = comparison.length
-    reach = max(1, round(WITHIN / float(np.median(length))))
+    reach = max(1, round(WITHIN / comparison.cell))
     free = np.ones(cells, dtype=bool)
     passes, ended_here = came[0], lost[0]
     for _ in range(MOST_PLACES):
@@ -152,13 +153,8 @@ def endings(comparison: Comparison) -> Iterator[Ending]:
 
 def _by_cell(of_drive: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
     """Sum of the weights, shape (drives, S), of the drives that belong to each cell: shape (S, cells)."""
-    sums = np.zeros((cells, of_drive.shape[1]), dtype=np.float32)
-    order = np.argsort(cell, kind="stable")
-    cell = cell[order]
-    first = np.flatnonzero(np.diff(cell, prepend=-1))
-    if len(first):
-        sums[cell[first]] = np.add.reduceat(of_drive[order], first, axis=0)
-    return sums.T.copy()
+    belongs = np.ones(len(cell), dtype=np.float32), (cell, np.arange(len(cell)))
+    return (sparse.csr_array(belongs, shape=(cells, len(cell))) @ of_drive).T.copy()
 
 
 def _comings(

@@ -108,7 +108,9 @@ def find_inefficiencies(
     track = rebuild_track(steps) if track is None else track
     comparison = None if track is None else compare(steps, episodes, track, traces)
     rows = [] if comparison is None else _rows(comparison)
-    table = pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
+    table = pd.DataFrame(
+        {name: pd.array([row[name] for row in rows], dtype=kind) for name, kind in _TYPES.items()}
+    )
     table.attrs = {"sections": [], "drives": 0, "laps": False}
     if comparison is not None:
         section, known = comparison.traces.section, comparison.known

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 
 from deepracer_viz.analysis.driving.traces import STANDING_START, driven_rows
-from deepracer_viz.analysis.placed import DRIVEN, FIRST, FLYING, MOVING, PlacedSteps
+from deepracer_viz.analysis.placed import DRIVEN, FIRST, FLYING, GRAIN, MOVING, TICK, PlacedSteps
 from deepracer_viz.track import Track
 
 _COUNTS = ("visits", "episodes")
+_AT_A_TIME = 1 << 17  # steps that are added up together
 
 
 def driving_profile(
@@ -101,7 +102,11 @@ def _profile_of_placed(steps: pd.DataFrame, placed: PlacedSteps) -> dict[str, np
     place = np.where(driven, waypoint, np.int32(count))
 
     def total(at: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
-        return np.bincount(at, values, count + 1)[:count]
+        # Part by part, so that what bincount widens them to stays in the processor's cache: half the time.
+        parts = (slice(first, first + _AT_A_TIME) for first in range(0, max(len(at), 1), _AT_A_TIME))
+        return sum(
+            np.bincount(at[part], None if values is None else values[part], count + 1) for part in parts
+        )[:count]
 
     visits = total(place)
     profile = {"visits": visits, "episodes": total(place[placed.has(FIRST)])}
@@ -119,7 +124,7 @@ def _profile_of_placed(steps: pd.DataFrame, placed: PlacedSteps) -> dict[str, np
             counts = values.counts(at, count)
             profile[f"{prefix}_low"], profile[f"{prefix}_high"] = values.quantiles(counts, (0.25, 0.75))
             if column == "true_speed":
-                profile[column] = total(at, placed.metres()) / total(at, placed.seconds())
+                profile[column] = total(at, placed.grains) * GRAIN / (total(at, placed.ticks) * TICK)
             elif values.exact:
                 profile[column] = counts @ values.low / visits
             else:

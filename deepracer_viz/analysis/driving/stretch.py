@@ -93,12 +93,12 @@ class Stretch:
     @cached_property
     def pace(self) -> np.ndarray:
         """Per cell: usual pace (m/s of centre-line)."""
-        return self.comparison.pace(self.comparison.usual[0])[self.cells]
+        return self.comparison.usual_pace[self.cells]
 
     @cached_property
     def possible(self) -> np.ndarray:
         """Per cell: pace that the model could have (m/s of centre-line)."""
-        return self.comparison.pace(self.comparison.possible)[self.cells]
+        return self.comparison.possible_pace[self.cells]
 
     @cached_property
     def centre(self) -> int:
@@ -150,16 +150,14 @@ class Stretch:
 
     def neighbour(self, step: int) -> str:
         """Name of the corner next to its section, after it (1) or before it (-1); "" where there is none."""
-        sections = self.comparison.track.sections
-        found = np.flatnonzero(sections["section"] == self.section)
-        if not len(found):
+        sections = self.comparison.track.sections["section"].tolist()
+        if self.section not in sections:
             return ""
-        at = int(found[0]) + step
+        at = sections.index(self.section) + step
         if self.comparison.track.closed:
             at %= len(sections)
-        if not 0 <= at < len(sections) or sections["kind"].iloc[at] != "corner":
-            return ""
-        return str(sections["section"].iloc[at])
+        beside = sections[at] if 0 <= at < len(sections) else ""
+        return beside if beside in self.comparison.corners else ""
 
     @cached_property
     def carried_in(self) -> np.ndarray:
@@ -184,7 +182,7 @@ class Stretch:
         reach = comparison.window(_TURN_IN)
         first = np.arange(cells[0] - reach, cells[0] + len(cells) // 3 + 1)
         first = first % len(comparison.length) if comparison.track.closed else first[first >= 0]
-        pace, possible = (comparison.pace(s)[first] for s in (comparison.usual[0], comparison.possible))
+        pace, possible = comparison.usual_pace[first], comparison.possible_pace[first]
         return float(np.nanmax(pace / possible)) if np.isfinite(pace).any() else np.nan
 
     @cached_property

@@ -135,17 +135,16 @@ def section_times(
     time = np.where(whole, time, time + drives["time"].to_numpy()[:, None])
     loss = _start_losses(traces, name[begin], drives["unique_episode"])
     row, section = np.nonzero(np.isfinite(time))
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
-            "unique_episode": drives["unique_episode"].to_numpy()[row],
-            "section": name[begin][section],
+            "unique_episode": drives["unique_episode"].to_numpy()[row].astype("int32"),
+            "section": pd.array(name[begin], dtype="str")[section],
             "time": time[row, section],
             "start_loss": loss[row, section],
             "whole": whole[row, section],
             "complete_lap": complete[row],
         }
     )
-    return table.astype(_SECTION_TIME_TYPES)
 
 
 def _at(
@@ -299,8 +298,15 @@ def time_account(times: pd.DataFrame, seed: int = 0) -> TimeAccount:
     lost = np.subtract(*_typical_and_fast(parts, totals, drawn))
     low, high = np.quantile(lost, [0.025, 0.975], axis=0)
     sections = pd.DataFrame(
-        {"section": names, "typical": typical, "fast": fast, "lost": typical - fast, "low": low, "high": high}
-    ).astype({"section": "str"})
+        {
+            "section": pd.array(names, dtype="str"),
+            "typical": typical,
+            "fast": fast,
+            "lost": typical - fast,
+            "low": low,
+            "high": high,
+        }
+    )
     low, high = np.quantile(lost.sum(axis=1), [0.025, 0.975])
     fast_ranks, typical_ranks = _parts(n)
     account = TimeAccount(
