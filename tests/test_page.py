@@ -260,10 +260,10 @@ def test_the_first_three_are_explained_and_other_races_listed():
 def test_training_odds_are_called_so(real_logs, monkeypatch):
     monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
     page = open_page(model="console-2020-clone")
-    assert "These are training odds" in said(page)
+    assert "(training odds)" in said(page)
     assert "training odds" in json.dumps(charts(page)[2]["title"])
     assert "AWS's best, checkpoint 7" in said(page)
-    assert "These are training odds" not in said(open_page(model="drfc-one-worker"))
+    assert "(training odds)" not in said(open_page(model="drfc-one-worker"))
 
 
 def test_without_a_trainer_log_the_page_says_which_file_would_bring_the_entropy(real_logs, monkeypatch):
