@@ -318,7 +318,7 @@ slot_for_first = st.container()
 if view != stage.PRESENTATION:
     with slot_for_first:
         show_model()
-screens = {}
+screens, named = {}, []
 if compared and len(episodes):
     screens = comparing.screens(compared, model_name, models, run, drives, iterations, from_line, target)
 elif len(episodes):
@@ -328,8 +328,8 @@ elif len(episodes):
             episodes, run.checkpoint_evaluations, target, about.best_checkpoint, about.last_checkpoint
         ),
         "Training": lambda: convergence.show(drives, run, iterations),
-        "Driving": lambda: driving.show(drives, placed),
-        "Turns": lambda: rewards.show(drives, placed, about.action_space),
+        "Driving": lambda: named.append(driving.show(drives, placed)),
+        "Turns": lambda: rewards.show(drives, placed, about.action_space, *named),
         "One drive": lambda: lap.show(model_name, drives),
     }
 if view == stage.PRESENTATION:

@@ -43,7 +43,16 @@ def show(drives: Drives, run: TrainingRun, iterations: tuple[int, int] | None = 
             "Has the training converged, and how steady is it?",
             anchor="convergence",
             divider="gray",
-            help=about("iteration", "progress", "entropy", "evaluation", "reward"),
+            help=about(
+                "iteration",
+                "progress",
+                "entropy",
+                "evaluation",
+                "reward",
+                "checkpoint",
+                "clone",
+                "hyperparameters",
+            ),
         )
         explain("convergence")
         if "stream" in drives.episodes:
@@ -99,9 +108,9 @@ def show(drives: Drives, run: TrainingRun, iterations: tuple[int, int] | None = 
             "**Entropy** says how undecided the model is: high at first, when it tries everything, and lower the "
             "surer it is of what to do. When it stays level and progress does too, the training has converged; when "
             "it is low and progress is poor, the model has settled on something that does not work.\n\n"
-            "**Evaluation drives** (diamonds, bars are 95 % intervals) switch exploration off: the model takes its "
-            "favourite action each time instead of drawing one, as it does in a race. So they usually go better "
-            "than the training drives of the same checkpoint.\n\n" + plain(progress.method)
+            "**Evaluation drives** (diamonds, bars are 95 % intervals) try nothing out: the model takes its favourite "
+            "action each time instead of drawing one, as it does in a race. So they usually go better than the "
+            "training drives of the same checkpoint.\n\n" + plain(progress.method)
         )
 
 

@@ -12,6 +12,7 @@ from deepracer_viz.analysis.rewards import RewardMap, reward_map
 from deepracer_viz.analysis.words import counted
 from deepracer_viz.charts.rewards import action_use_sheet, reward_map_sheet
 from deepracer_viz.logs.metadata import ActionSpace
+from deepracer_viz.page.driving import Named
 from deepracer_viz.page.glossary import about
 from deepracer_viz.page.stage import beside, choices, draw, screen, verdict
 from deepracer_viz.page.text import plain
@@ -23,7 +24,12 @@ _FLAT_OUT = "Flat out"
 _PRESETS = [_ALL_ACTIONS, _FLAT_OUT, "Highest speed", "Straight ahead", "Widest steering"]
 
 
-def show(drives: Drives, placed: Placed | None, action_space: ActionSpace | None = None) -> None:
+def show(
+    drives: Drives,
+    placed: Placed | None,
+    action_space: ActionSpace | None = None,
+    by_time: Named | None = None,
+) -> None:
     """Show the section.
 
     Parameters
@@ -34,6 +40,8 @@ def show(drives: Drives, placed: Placed | None, action_space: ActionSpace | None
         What is known of them; None where the track is not known.
     action_space : ActionSpace, optional
         The actions that the model may choose from: it tells which ones are never used.
+    by_time : Named, optional
+        What the section on driving named, which is referred to where it is another place.
     """
     answer = None
     on_screen, below = screen(), st.container()
@@ -42,11 +50,11 @@ def show(drives: Drives, placed: Placed | None, action_space: ActionSpace | None
             "Which turn should I work on next?",
             anchor="rewards",
             divider="gray",
-            help=about("reward", "section", "episode"),
+            help=about("reward", "section", "episode", "action"),
         )
         explain("rewards")
         if len(drives.steps):
-            answer = _show_rewards(drives, action_space, placed, below)
+            answer = _show_rewards(drives, action_space, placed, by_time, below)
         else:
             st.markdown(
                 "No steps were traced for these drives, so rewards on the track cannot be shown. The simulation log "
@@ -83,7 +91,11 @@ def show(drives: Drives, placed: Placed | None, action_space: ActionSpace | None
 
 
 def _show_rewards(
-    drives: Drives, action_space: ActionSpace | None, placed: Placed | None, below: DeltaGenerator
+    drives: Drives,
+    action_space: ActionSpace | None,
+    placed: Placed | None,
+    by_time: Named | None,
+    below: DeltaGenerator,
 ) -> RewardMap:
     """Show verdict, choices, map and use of the actions; return what the map shows."""
     slot_for_verdict = st.container()
@@ -115,6 +127,7 @@ def _show_rewards(
     answer = reward_map(steps, drives.track, episodes=drives.episodes, shown=shown, placed=known)
     with slot_for_verdict:
         verdict(plain(answer.verdict))
+        _show_what_it_goes_by(answer, by_time, beside(st.container(), below))
     if not answer.steps:
         return answer
     if preset == _FLAT_OUT:
@@ -138,6 +151,18 @@ def _show_rewards(
         draw(action_use_sheet(use), "action_use", use.verdict)
         st.caption(plain(use.verdict))
     return answer
+
+
+def _show_what_it_goes_by(answer: RewardMap, by_time: Named | None, place: DeltaGenerator) -> None:
+    """Say what turns are ranked by, and refer to the section that goes by time where it names another place."""
+    if not answer.next_turn:
+        return
+    said = "Turns are ranked by where drives end early, then by how the car drives through them, not by time."
+    if by_time is not None:
+        by_time.beside(answer.next_turn)
+        if by_time.place and by_time.place != answer.next_turn:
+            said += f" In seconds it is {plain(by_time.place)}: see *Where does the car drive inefficiently?* above."
+    place.caption(said)
 
 
 def _choose_actions(use: ActionUse) -> dict:

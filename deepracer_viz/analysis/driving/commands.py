@@ -41,7 +41,7 @@ def command_not_reached(comparison: Comparison, stretches: list[Stretch]) -> Ite
             f"In {stretch.section} ({WHERE}) {PASSES} are told to drive {command:.2f} m/s and reach "
             f"{command / here:.2f} m/s; elsewhere the command is {usual:.2f} times the true speed.",
             "The wheels spin or the command changes faster than the car can follow: take reward away for jumps of "
-            "the speed, and offer speeds closer to each other in the action space.",
+            "the speed, and offer speeds closer to each other among its actions.",
         )
 
 

@@ -42,7 +42,7 @@ def slow_on_a_straight(comparison: Comparison, stretches: list[Stretch]) -> Iter
         if told[stretch.centre] > AT_TOP * np.nanmax(told):
             advice = (
                 "The car is told to drive its highest speed there and does not get it: see whether it still steers "
-                "there, or raise the top speed of the action space."
+                "there, or offer a faster action."
             )
         else:
             advice = (
@@ -138,5 +138,5 @@ def weaving(comparison: Comparison, stretches: list[Stretch]) -> Iterator[Claim]
             f"On {stretch.section} ({WHERE}) the steering of {PASSES} swings by {here:.0f}° to each "
             f"side{against}{way}.",
             "Take reward away when the steering angle changes sides or is large where the track is straight, and "
-            "offer small steering angles in the action space.",
+            "offer small steering angles among its actions.",
         )
