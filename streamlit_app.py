@@ -62,7 +62,16 @@ st.session_state["last_view"] = asked_view
 
 def forget_choices() -> None:
     """Let go of choices that mean nothing for another model."""
-    for key in ("iterations", "drives", "evaluations", "actions", "speed_band", "steering_band", "earlier"):
+    for key in (
+        "iterations",
+        "drives",
+        "evaluations",
+        "lines",
+        "actions",
+        "speed_band",
+        "steering_band",
+        "earlier",
+    ):
         st.session_state.pop(key, None)
     lap.forget_pick()
     comparing.forget()

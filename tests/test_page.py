@@ -283,6 +283,38 @@ def test_lines_and_window_of_the_training_chart_are_in_the_address():
     assert len(charts(fewer)[3]["layer"]) < len(charts(page)[3]["layer"])
 
 
+def test_the_training_chart_offers_the_lines_that_it_has_and_shows_a_few(real_logs, monkeypatch):
+    monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
+    page = open_page(model="fast-but-fragile (sample)")
+    few = ["Entropy", "Mean progress", "Completed laps", "Total reward, scaled"]
+    pills = page.button_group(key="lines")
+    assert pills.value == few and {"Least progress", "Evaluations"} < {o.content for o in pills.options}
+    page.selectbox(key="model").set_value("console-2022-robomaker").run()
+    pills = page.button_group(key="lines")
+    assert pills.value == few[1:]
+    assert not {"Entropy", "Evaluations"} & {o.content for o in pills.options}
+    page.selectbox(key="model").set_value("fast-but-fragile (sample)").run()
+    assert page.button_group(key="lines").value == few
+
+
+def test_sections_that_name_two_places_refer_to_each_other():
+    page = said(open_page(model="fast-but-fragile (sample)"))
+    by_time, by_ends = (re.search(rf"Work on (\w+) {word}[:,]? ?", page)[1] for word in ("first", "next"))
+    assert by_time != by_ends
+    assert f"By where drives end early it is {by_ends}: see" in page
+    assert f"In seconds it is {by_time}: see" in page
+    page = said(open_page(model="planted-faults (sample)"))
+    assert "Work on T4 first" in page and "Work on T4 next" in page
+    assert "By where drives end early it is" not in page and "In seconds it is" not in page
+
+
+def test_a_lap_has_one_time_on_the_page():
+    page = open_page(model="fast-but-fragile (sample)", pair="Two laps")
+    fastest = metric(page, "Fastest lap")
+    assert any(option.startswith(f"{fastest}, drive ") for option in page.selectbox(key="lap_b").options)
+    assert "The fastest lap takes" not in said(page)
+
+
 def test_flat_out_says_on_which_straights():
     page = open_page(model="planted-faults (sample)")
     assert "Flat out (" not in said(page)
