@@ -63,7 +63,16 @@ st.session_state["last_view"] = asked_view
 
 def forget_choices() -> None:
     """Let go of choices that mean nothing for another model."""
-    for key in ("iterations", "drives", "evaluations", "actions", "speed_band", "steering_band", "earlier"):
+    for key in (
+        "iterations",
+        "drives",
+        "evaluations",
+        "lines",
+        "actions",
+        "speed_band",
+        "steering_band",
+        "earlier",
+    ):
         st.session_state.pop(key, None)
     lap.forget_pick()
     comparing.forget()
@@ -346,9 +355,11 @@ else:
     # Each in its own container: what one section leaves out must not move the widgets of the next, for a widget
     # that moves loses its place in the address.
     places = [looking.place(number) for number in range(len(screens))]
+    names, shown = list(screens), {}
     for number in looking.first(len(screens)):
         with places[number]:
-            list(screens.values())[number]()
+            shown[names[number]] = screens[names[number]]()
+    driving.refer(shown.get("Driving"), shown.get("Turns"))
     with st.container():
         if take_comparison:
             take_comparison()

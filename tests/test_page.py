@@ -207,7 +207,7 @@ def test_without_enough_laps_the_page_says_what_is_missing(real_logs, monkeypatc
 def test_over_trained_model_is_told_to_go_back():
     page = open_page(model="over-trained (sample)")
     assert "it has got worse" in said(page)
-    assert "Clone from a checkpoint of those" in said(page)
+    assert "Clone one of the models saved then (checkpoints)" in said(page)
 
 
 RACE = {"race": "Mean of K laps in a row", "attempts": "5", "race_laps": "2", "penalty": "4.5"}
@@ -260,10 +260,10 @@ def test_the_first_three_are_explained_and_other_races_listed():
 def test_training_odds_are_called_so(real_logs, monkeypatch):
     monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
     page = open_page(model="console-2020-clone")
-    assert "These are training odds" in said(page)
+    assert "(training odds)" in said(page)
     assert "training odds" in json.dumps(charts(page)[2]["title"])
     assert "AWS's best, checkpoint 7" in said(page)
-    assert "These are training odds" not in said(open_page(model="drfc-one-worker"))
+    assert "(training odds)" not in said(open_page(model="drfc-one-worker"))
 
 
 def test_without_a_trainer_log_the_page_says_which_file_would_bring_the_entropy(real_logs, monkeypatch):
@@ -281,6 +281,38 @@ def test_lines_and_window_of_the_training_chart_are_in_the_address():
     fewer = open_page(lines="Entropy")
     assert_whole(fewer)
     assert len(charts(fewer)[3]["layer"]) < len(charts(page)[3]["layer"])
+
+
+def test_the_training_chart_offers_the_lines_that_it_has_and_shows_a_few(real_logs, monkeypatch):
+    monkeypatch.setenv("DEEPRACER_LOGS", str(real_logs))
+    page = open_page(model="fast-but-fragile (sample)")
+    few = ["Entropy", "Mean progress", "Completed laps", "Total reward, scaled"]
+    pills = page.button_group(key="lines")
+    assert pills.value == few and {"Least progress", "Evaluations"} < set(pills.options)
+    page.selectbox(key="model").set_value("console-2022-robomaker").run()
+    pills = page.button_group(key="lines")
+    assert pills.value == few[1:]
+    assert not {"Entropy", "Evaluations"} & set(pills.options)
+    page.selectbox(key="model").set_value("fast-but-fragile (sample)").run()
+    assert page.button_group(key="lines").value == few
+
+
+def test_sections_that_name_two_places_refer_to_each_other():
+    page = said(open_page(model="fast-but-fragile (sample)"))
+    by_time, by_ends = (re.search(rf"Work on (\w+) {word}[:,]? ?", page)[1] for word in ("first", "next"))
+    assert by_time != by_ends
+    assert f"By where drives end early it is {by_ends}: see" in page
+    assert f"In seconds it is {by_time}: see" in page
+    page = said(open_page(model="planted-faults (sample)"))
+    assert "Work on T4 first" in page and "Work on T4 next" in page
+    assert "By where drives end early it is" not in page and "In seconds it is" not in page
+
+
+def test_a_lap_has_one_time_on_the_page():
+    page = open_page(model="fast-but-fragile (sample)", pair="Two laps")
+    fastest = metric(page, "Fastest lap")
+    assert any(option.startswith(f"{fastest}, drive ") for option in page.selectbox(key="lap_b").options)
+    assert "The fastest lap takes" not in said(page)
 
 
 def test_flat_out_says_on_which_straights():

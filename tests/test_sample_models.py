@@ -1,6 +1,7 @@
 """Each sample model tells a story; the analyses find it without being told."""
 
 import json
+import re
 
 import pytest
 
@@ -9,6 +10,8 @@ from deepracer_viz.analysis.checkpoints import choose_checkpoint
 from deepracer_viz.analysis.driving import find_inefficiencies
 from deepracer_viz.analysis.envelope import performance_envelope
 from deepracer_viz.analysis.races import FORMATS, RaceFormat
+from deepracer_viz.export import answer
+from tests.analysis.driving.evidence import contradictions
 
 NAMES = ["fast-but-fragile", "over-trained", "planted-faults", "steady-and-slow"]
 
@@ -90,6 +93,33 @@ def test_planted_faults_are_found_where_they_are(models):
         middle = (fault["waypoint_from"] + fault["waypoint_to"]) / 2
         first, last = here["waypoint_from"].iloc[0], here["waypoint_to"].iloc[0]
         assert first <= middle <= (last if last >= first else len(run.track.center))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_evidence_speaks_against_its_finding(models, name):
+    run, _ = models[name]
+    for steps in (run.steps, run.drives().steps_of_laps):
+        assert not contradictions(find_inefficiencies(steps, run.episodes, run.track))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_verdicts_are_in_plain_words(models, name):
+    run, _ = models[name]
+    told = answer(run)
+    verdicts = [
+        told.envelope.verdict,
+        told.choice.verdict,
+        told.progress.verdict,
+        told.progress.evaluation_note,
+        told.account.verdict,
+        told.driving,
+        told.rewards.verdict,
+        told.actions.verdict,
+        *told.findings["advice"],
+    ]
+    # A term of the trade stands in brackets, after what it means.
+    plain = re.sub(r"\([^)]*\)", "", " ".join(verdicts)).lower()
+    assert not re.findall(r"entropy|action space|hyperparameter|learning rate|odds|exploration|policy", plain)
 
 
 def test_a_model_without_planted_faults_has_no_costly_finding(models):

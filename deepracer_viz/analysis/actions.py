@@ -316,9 +316,7 @@ def _action_verdict(table: pd.DataFrame, unused: pd.DataFrame, kind: str, n: int
         half = int((share < 0.5 - 1e-9).sum()) + 1
         return f"{text} Half of the steps lie in {half} of the {counted(len(table), 'cell')} that were ever used."
     if not known:
-        return (
-            f"{text} The logs do not tell the action space, so actions that were never taken cannot be named."
-        )
+        return f"{text} The logs do not tell all actions (the action space), so those never taken cannot be named."
     if unused.empty:
         least = table.loc[table["steps"].idxmin()]
         return (
@@ -329,7 +327,7 @@ def _action_verdict(table: pd.DataFrame, unused: pd.DataFrame, kind: str, n: int
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return (
         f"{text} Of {counted(len(table), 'action')} never taken: {'; '.join(names[:5])}{more}. If that stays so, leave "
-        "them out of the next model's action space: the fewer actions, the sooner they are learnt."
+        "them out of the next model's choice (its action space): the fewer actions, the sooner they are learnt."
     )
 
 

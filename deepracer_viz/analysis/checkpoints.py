@@ -20,14 +20,17 @@ from deepracer_viz.analysis.words import counted, percent
 CANDIDATES = 3
 """How many of the best checkpoints are pointed out."""
 
-STEADY, FRAGILE = 0.8, 0.5
-"""Chance to finish from which on a checkpoint is called steady, and under which it is called fragile."""
+STEADY, FRAGILE, RARE = 0.8, 0.5, 0.1
+"""Chance to finish from which on a checkpoint is called steady, under which fragile, and under which hopeless."""
 
 HOPELESS = 0.01
 """Under this chance to beat the target no checkpoint is worth submitting for it."""
 
 CLEAR_TIME = 0.005
 """A lap time that differs by less than this share is called as fast (0.06 s of 12 s, one step of the simulator)."""
+
+FAST = 0.015
+"""A checkpoint that is behind the run's fastest one by no more than this share is fast, if most others are slower."""
 
 MAX_MARKS = 2_500
 """Up to this many fast laps, and as many others, every lap has a mark of its own."""
@@ -427,31 +430,35 @@ def _block(iteration, most):
 
 def _reasons(ranking):
     """Say of the first three what speaks for them and against; "" for the others."""
-    first = np.flatnonzero(np.isfinite(ranking["lap_time"]))[:CANDIDATES]
+    known = np.isfinite(ranking["lap_time"])
+    first = np.flatnonzero(known)[:CANDIDATES]
     asked = ("lap_time", "finish_chance", "evaluations", "evaluation_laps")
     told = pd.DataFrame({name: ranking[name][first] for name in asked})
-    reasons = np.full(len(ranking["lap_time"]), "", dtype=object)
-    reasons[first] = [_reason(row, told["lap_time"].min()) for row in told.itertuples()]
+    # The lap time of a checkpoint that hardly ever finishes is a guess, which no other is measured by.
+    times = ranking["lap_time"][known & (ranking["finish_chance"] >= RARE)]
+    reasons = np.full(len(known), "", dtype=object)
+    reasons[first] = [_reason(row, times) for row in told.itertuples()]
     return pd.array(reasons, dtype="str")
 
 
-def _reason(row, pace):
-    behind = row.lap_time / pace - 1
-    fast = behind <= 3 * CLEAR_TIME
-    kind = {
-        (True, True): "fast and steady",
-        (True, False): "fast but fragile",
-        (False, True): "steady but slower",
-        (False, False): "neither steady nor fast",
-    }
-    if row.finish_chance >= STEADY:
-        said = kind[fast, True]
-    elif row.finish_chance < FRAGILE:
-        said = kind[fast, False]
+def _reason(row, times):
+    if row.finish_chance < RARE:
+        pace = "rare"
+    elif row.lap_time > (1 + FAST) * times.min():
+        pace = "slow"
     else:
-        said = (
-            "fast, and finishes more often than not" if fast else "finishes more often than not, but slower"
-        )
+        pace = "fast" if row.lap_time < (1 - CLEAR_TIME) * np.median(times) else "like the others"
+    steady, fragile = row.finish_chance >= STEADY, row.finish_chance < FRAGILE
+    said = {
+        "fast": ("fast and steady", "fast, and finishes more often than not", "fast but fragile"),
+        "slow": (
+            "steady but slower",
+            "finishes more often than not, but slower",
+            "neither steady nor fast",
+        ),
+        "like the others": ("steady", "finishes more often than not", "fragile"),
+        "rare": ("", "", "hardly ever finishes"),
+    }[pace][0 if steady else 2 if fragile else 1]
     own = f"{row.evaluation_laps} of {counted(row.evaluations, 'evaluation drive')} finished"
     if not row.evaluations:
         own = "judged by its training and its neighbours, without an evaluation drive of its own"
@@ -515,19 +522,26 @@ def _verdict(ranking, laps, race, model, formats, best, last):
             f"{percent(first.win_chance)} ({percent(first.win_low)} to {percent(first.win_high)}) and an expected "
             f"lap of {first.lap_time:.2f} s. Train on for pace, or choose another race."
         ]
+    elif ranking["finish_chance"].max() < RARE:
+        said = [
+            f"No checkpoint is fit to race: the best of them, checkpoint {first.checkpoint}, finishes "
+            f"{percent(first.finish_chance)} of its laps ({percent(first.finish_low)} to "
+            f"{percent(first.finish_high)}). Train on until it gets round."
+        ]
     else:
         said = [f"Submit checkpoint {first.checkpoint}: {_odds(first)} to {_goal(race, ranking)}.", first.why]
     if model.training_odds:
         said.append(
-            "These are training odds: no evaluation drive shows how this run's training carries over to a race, "
-            "so what is usual is assumed."
+            "These chances are rough (training odds): no evaluation drive shows how this run's training carries over "
+            "to a race, so what is usual is assumed."
         )
     elif model.usual_lap_times:
         said.append("No evaluation drive finished, so race lap times are taken from training as is usual.")
     if len(ranking) > 1:
         said.append(_beside_the_second(first, ranking.iloc[1]))
     said.append(in_other_races(formats, race))
-    said += [_beside_aws(ranking, number, name) for number, name in ((best, "best"), (last, "last"))]
+    marked = [(best, "best"), (last, "last")] if best != last else [(best, "best and last")]
+    said += [_beside_aws(ranking, number, name) for number, name in marked]
     if len(laps.time_sources) > 1:
         sources = ", ".join(f"{n:,} {source}" for source, n in laps.time_sources.items())
         said.append(f"The lap times come from different clocks ({sources}): compare them with care.")
@@ -535,8 +549,8 @@ def _verdict(ranking, laps, race, model, formats, best, last):
         said.append(f"No training lap time is official (all: {', '.join(laps.time_sources)}).")
     if first.iteration >= 0:
         said.append(
-            f"Checkpoint {first.checkpoint} ({first.model_file}) drove iteration {first.iteration}; what training "
-            f"makes of those drives is checkpoint {first.checkpoint + 1}."
+            f"Checkpoint {first.checkpoint} is the model as it was saved in {first.model_file}, and drove iteration "
+            f"{first.iteration}; what training makes of those drives is checkpoint {first.checkpoint + 1}."
         )
     return " ".join(part for part in said if part)
 
@@ -604,7 +618,7 @@ def _beside_aws(ranking, number, name):
     if number == first.checkpoint:
         return f"AWS marks checkpoint {number} as its {name} too."
     if marked.empty:
-        return f"AWS's {name}, checkpoint {number}, has no drives in these logs."
+        return f"AWS's {name}, checkpoint {number}, has no drives among these."
     row = marked.iloc[0]
     finish = row.finish_chance - first.finish_chance
     often = (
@@ -614,11 +628,12 @@ def _beside_aws(ranking, number, name):
         if finish > 0
         else "finishes less often"
     )
-    criterion = {
-        "best": "AWS goes by the mean progress of a checkpoint's own evaluation drives alone, and not by pace",
-        "last": "the last is only the newest",
-    }
+    criterion = (
+        "the last is only the newest"
+        if name == "last"
+        else "AWS goes by how far a checkpoint's own evaluation drives came, and not by pace"
+    )
     return (
         f"AWS's {name}, checkpoint {number}, ranks {row['rank']} with {_odds(row)}: it {often} "
-        f"({percent(row.finish_chance)}) and is {_pace(row, first)}; {criterion[name]}."
+        f"({percent(row.finish_chance)}) and is {_pace(row, first)}; {criterion}."
     )

@@ -448,7 +448,7 @@ def _evaluation_note(evaluations, driven):
     laps, drives = int(both["laps"].sum()), int(both["drives"].sum())
     trained, training = int(both["laps_training"].sum()), int(both["episodes"].sum())
     said = (
-        f"In their evaluations, which switch exploration off, {laps} of {counted(drives, 'drive')} finished "
+        f"In their evaluations, in which nothing is tried out, {laps} of {counted(drives, 'drive')} finished "
         f"({_share(laps, drives)}), in the training drives of the same "
         f"{counted(len(both), 'checkpoint')} {trained} of {training:,} ({_share(trained, training)})."
     )
@@ -460,8 +460,8 @@ def _evaluation_note(evaluations, driven):
     points = f"{mean} points, 95 % interval {low} to {high}"
     if gap.mean() - reach > 0:
         return (
-            f"{said} Checkpoint by checkpoint the evaluations finished more often ({points}): exploration costs "
-            "laps in training, and a race goes like an evaluation."
+            f"{said} Checkpoint by checkpoint the evaluations finished more often ({points}): trying things out "
+            "costs laps in training, and a race goes like an evaluation."
         )
     if gap.mean() + reach < 0:
         return (
@@ -530,7 +530,7 @@ def _still_learning(trend, first, last):
     )
 
 
-_TRAIN_ON = "Train on: clone it from its newest checkpoint, and look here again."
+_TRAIN_ON = "Train on: clone the newest model that was saved (checkpoint), and look here again."
 
 
 def _reward_while_learning(reward):
@@ -581,23 +581,24 @@ def _entropy_words(slope, agrees):
         return ""
     figures = f"{slope[0]:+.2g} per iteration since, 95 % interval {slope[1]:+.2g} to {slope[2]:+.2g}"
     if agrees:
-        return f"Entropy agrees: it fell until then and has slowed down or settled ({figures}). "
+        return f"The model had made up its mind by then as well: its indecision (entropy) has settled ({figures}). "
     if slope[1] > 0:
-        return f"Entropy rises ({figures}): the model gets less sure of what to do. "
+        return f"The model gets less sure of what to do (its entropy rises: {figures}). "
     if agrees is None or slope[2] >= 0:
-        return f"Entropy changes by {figures}. "
-    return f"Entropy does not agree: it goes on falling ({figures}), so the model still makes up its mind. "
+        return f"How undecided it is (entropy) tells nothing sure ({figures}). "
+    return f"But the model still makes up its mind (its entropy goes on falling: {figures}). "
 
 
 def _after_converging(since):
     if since.completion >= STEADY_COMPLETION:
         return (
-            "More of the same training will hardly bring it further: choose a checkpoint of these iterations to "
-            "race, or for faster laps clone one with another reward, action space or learning rate."
+            "More of the same training will hardly bring it further: race one of the models saved since (checkpoints), "
+            "or for faster laps clone one with another reward, faster actions or other training settings."
         )
     return (
         f"It has stopped improving at a level {_how_low(since.completion)}, so neither race it nor train on "
-        "unchanged: change the reward, the action space or the hyperparameters."
+        "unchanged: change the reward, the actions to choose from (action space) or the training settings "
+        "(hyperparameters)."
     )
 
 
@@ -641,7 +642,7 @@ def _got_worse(state, trend, reward, words, drives, driven):
         f"{words}Go back to {_in_words(back)}{named}, in which {what}: race or clone one of those, not the newest."
     )
     if state == "collapsed":
-        said.append("Clone it with a lower learning rate.")
+        said.append("Let the clone change less at a time (lower learning rate).")
     return " ".join(said)
 
 

@@ -354,21 +354,21 @@ def _curve(n: int, mean: float, sd: float, bins: pd.DataFrame) -> pd.DataFrame:
 
 
 _ADVICE_ON_REACH = {
-    "clone on": "There is room to win by driving the good laps more often: clone it and train on with "
-    "less exploration (entropy) and a lower learning rate.",
-    "one more clone": "Some room is left: give it one more clone with a lower learning rate, and start "
-    "afresh if that brings no faster laps.",
-    "start afresh": "It always drives near its best: for much more speed start afresh, with a faster "
-    "action space or a reward that pays for speed.",
+    "clone on": "There is room to win by driving the good laps more often: clone it and train on so "
+    "that it tries out less (lower entropy) and changes less at a time (lower learning rate).",
+    "one more clone": "Some room is left: give it one more clone that changes less at a time (lower "
+    "learning rate), and start afresh if that brings no faster laps.",
+    "start afresh": "It always drives near its best: for much more speed start afresh, with faster "
+    "actions or a reward that pays for speed.",
 }
 
 _ADVICE_ON_TARGET = {
     "race it": "On pace it is ready: race the checkpoint that finishes most often.",
-    "clone on": "The target is within reach: keep this model and clone it with less exploration "
-    "(entropy) and a lower learning rate, so that its good laps come more often.",
+    "clone on": "The target is within reach: keep this model and clone it so that it tries out less "
+    "(lower entropy) and changes less at a time (lower learning rate): its good laps then come more often.",
     "one more clone": "That is a long shot: give it one more clone, and start afresh if the chance does "
     "not grow.",
-    "start afresh": "Start afresh, with a faster action space or a reward that pays for speed.",
+    "start afresh": "Start afresh, with faster actions or a reward that pays for speed.",
 }
 
 
@@ -437,14 +437,12 @@ def _advice(answer: PerformanceEnvelope, by_pace: dict[str, str]) -> str:
     if answer.outlook == "go back":
         return (
             f"But it has got worse: {newest}, {trend.best_laps} of {trend.best_drives} in iterations "
-            f"{trend.best_from} to {trend.best_to}. Clone from a checkpoint of those, not from the end."
+            f"{trend.best_from} to {trend.best_to}. Clone one of the models saved then (checkpoints), not the newest."
         )
     if answer.outlook == "finish first":
         how = "train on until it gets round more often, and see to the pace after that"
         if trend.settled:
-            how = (
-                "it has stopped improving, so change the reward, the action space or the learning rate first"
-            )
+            how = "it has stopped improving, so change the reward, the actions or the training settings first"
         return f"But only {newest}: {how}."
     if answer.outlook == "start afresh" and answer.target is not None:
         return f"Even its best case, {answer.best_case:.2f} s, misses the target. {by_pace['start afresh']}"

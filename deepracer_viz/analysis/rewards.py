@@ -194,7 +194,7 @@ def reward_map(
         Edge of a cell (m).
     episodes : pandas.DataFrame, optional
         Their episodes: unique_episode, complete and end_status, for logs whose steps do not say how an episode
-        ended.
+        ended, and traced, for the verdict to say where some have no steps.
     shown : pandas.DataFrame, optional
         Those of the steps that the cells show (see `choose_steps`); all of them when omitted.
     placed : PlacedSteps, optional
@@ -241,7 +241,7 @@ def reward_map(
         drawn=drawn,
         has_negative=bool((cells["reward"] < 0).any()),
         track=track,
-        verdict=_verdict(sections, len(ends), count, track),
+        verdict=_verdict(sections, len(ends), _drives(count, episodes), track),
     )
 
 
@@ -566,7 +566,8 @@ def _fault(row, others: dict[str, np.ndarray]) -> tuple[str, str]:
         usual = others[name][known] @ others["passes"][known] / max(passes, 1)
         low = wilson_interval(round(share * row.passes), row.passes)[0]
         if share >= MOST_PASSES or (share >= SOME_PASSES and low > usual):
-            elsewhere = f" ({percent(usual)} in the other turns)" if passes else ""
+            more = share > usual
+            elsewhere = f" ({percent(usual)} in the other turns{'' if more else ' too'})" if passes else ""
             passed = counted(row.passes, "pass")
             found.append((share, fault, f"In {percent(share)} of {passed} {words}{elsewhere}."))
     if found:
@@ -604,12 +605,17 @@ _ADVICE = {
 }
 
 
-def _verdict(sections: pd.DataFrame, ends: int, episodes: int, track: Track | None) -> str:
+def _drives(count: int, episodes: pd.DataFrame | None) -> str:
+    """How many drives were looked at, and that there are more where some have no steps; "" where there is none."""
+    untraced = episodes is not None and "traced" in episodes and not episodes["traced"].all()
+    return counted(count, "drive") + (" with recorded steps" if untraced else "") if count else ""
+
+
+def _verdict(sections: pd.DataFrame, ends: int, drives: str, track: Track | None) -> str:
     """Say which turn to work on next."""
-    if not episodes:
+    if not drives:
         return "No driven steps are left to look at."
     corners = sections[sections["kind"] == "corner"]
-    drives = counted(episodes, "drive")
     if corners.empty:
         unknown = (
             "the track is not known; a track file would show it" if track is None else "the track has no turn"

@@ -14,7 +14,16 @@ import pandas as pd
 from deepracer_viz.analysis.convergence import TrainingProgress
 from deepracer_viz.analysis.intervals import wilson_interval
 from deepracer_viz.charts.sheet import Drawing, Sheet, drawing, inside, slot, table
-from deepracer_viz.charts.theme import BAND_OPACITY, ENTROPY, FAST, MODELS, NEUTRAL
+from deepracer_viz.charts.theme import (
+    BAND_OPACITY,
+    ENTROPY,
+    ENTROPY_TEXT,
+    FAST,
+    MODELS,
+    NEUTRAL,
+    ON_MARK,
+    TEXT,
+)
 
 SERIES = {
     "entropy": ("Entropy", ENTROPY, [1, 0]),
@@ -164,7 +173,14 @@ def _progress(
         alt.Y("value:Q")
         .title("Entropy")
         .scale(zero=False, range=[alt.expr("height"), alt.expr("plot_top")])
-        .axis(orient="left", grid=False, tickCount=6, titleColor=ENTROPY, labelColor=ENTROPY, **room)
+        .axis(
+            orient="left",
+            grid=False,
+            tickCount=6,
+            titleColor=alt.expr(ENTROPY_TEXT),
+            labelColor=alt.expr(ENTROPY_TEXT),
+            **room,
+        )
     )
     legend = _legend(there, evaluated)
     entries = [series for series, _, _ in legend]
@@ -734,13 +750,13 @@ def _markers(x: alt.X, percent: alt.Y) -> list:
         marks += [
             base.mark_circle(size=220, opacity=1).encode(**place),
             base.mark_text(fontWeight="bold", fontSize=11).encode(
-                **place, text="number:N", color=alt.value("white")
+                **place, text="number:N", color=alt.value(alt.expr(ON_MARK))
             ),
         ]
     name = base.mark_text(align="left", dx=14, limit=alt.expr("room / names_columns - 26")).encode(
         **of_name,
         text=alt.value(alt.expr(f"room < {_NAMED} ? datum.name : datum.words")),
-        color=alt.value(NEUTRAL),
+        color=alt.value(alt.expr(TEXT)),
     )
     return [*marks, name]
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from deepracer_viz.analysis.envelope import PerformanceEnvelope
 from deepracer_viz.charts.sheet import Drawing, Sheet, drawing, slot, table
-from deepracer_viz.charts.theme import FAST, MODELS, NEUTRAL, SLOW
+from deepracer_viz.charts.theme import FAST, MODELS, NEUTRAL, SLOW, TEXT
 
 _BARS, _GAP, _ROW = 260, 16, 32
 """Height of the histogram, of the gap under it and of each labelled row below (px); a page that fits
@@ -159,7 +159,7 @@ def _histogram(rows: int, with_curve: bool) -> Drawing:
         x=time, shape=alt.Shape("kind:N").scale(**shapes).legend(None)
     )
     labels = row.mark_text(align="left", dx=9, fontSize=14).encode(
-        x="high:Q", text="label:N", color=alt.value(NEUTRAL)
+        x="high:Q", text="label:N", color=alt.value(alt.expr(TEXT))
     )
     return drawing(
         alt.layer(

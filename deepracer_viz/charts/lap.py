@@ -75,7 +75,7 @@ def lap_map_sheet(
     spans = [(ends[name].min(), ends[name].max()) if len(ends) else (0.0, 1.0) for name in "xy"]
     marks = line.iloc[[0, -1]] if len(line) else line
     return Sheet(
-        _map(),
+        _map(other is not None),
         {
             "line": line,
             "other": others.assign(order=np.arange(len(others))),
@@ -131,7 +131,7 @@ def lap_sheet(trace: LapTrace, other: LapTrace | None = None, step: int = 0) -> 
     known = line["along"].dropna()
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
     return Sheet(
-        _strips(),
+        _strips(other is not None),
         {"line": line, "other": others, "here": _here(trace, step)[columns]},
         # Past the start line the metres begin anew.
         {"low": low, "high": max(high, low + 1e-3), "length": round(trace.length or 1e9, 3)},
@@ -171,19 +171,22 @@ def _tooltip() -> dict:
     return alt.value(alt.expr(f"merge({{{', '.join(told)}}}, {speed})"))
 
 
-@functools.cache
-def _map() -> Drawing:
+@functools.lru_cache(maxsize=2)
+def _map(with_other: bool) -> Drawing:
     x, y = square_axes()
     colour = slow_to_fast("True speed (m/s)", "true_speed")
+    other = (
+        table("other")
+        .mark_line(color=NEUTRAL, strokeDash=[5, 4], strokeWidth=1.5)
+        .encode(x, y, alt.Order("order:Q"))
+    )
     ends = {"domain": ["start", "end"], "range": ["triangle-right", "cross"]}
     return drawing(
         alt.layer(
             table("borders")
             .mark_line(color=NEUTRAL, strokeWidth=1, opacity=0.6)
             .encode(x, y, alt.Detail("line:N"), alt.Order("point:Q")),
-            table("other")
-            .mark_line(color=NEUTRAL, strokeDash=[5, 4], strokeWidth=1.5)
-            .encode(x, y, alt.Order("order:Q")),
+            *([other] if with_other else []),
             table("line").mark_line(color=NEUTRAL, strokeWidth=1).encode(x, y, alt.Order("step:Q")),
             table("line").mark_circle(size=55, opacity=1).encode(x, y, colour, tooltip=_tooltip()),
             table("ends")
@@ -201,8 +204,8 @@ def _map() -> Drawing:
     )
 
 
-@functools.cache
-def _strips() -> Drawing:
+@functools.lru_cache(maxsize=2)
+def _strips(with_other: bool) -> Drawing:
     along = (
         alt.X("along:Q")
         .title("Metres along the track, from the start line")
@@ -221,10 +224,12 @@ def _strips() -> Drawing:
             )
             .axis(orient="left", tickCount=4)
         )
-        lines = [
+        other = (
             table("other")
             .mark_line(color=NEUTRAL, strokeDash=[5, 4], strokeWidth=1.5)
-            .encode(along, y, alt.Detail("lap:N"), alt.Order("along:Q")),
+            .encode(along, y, alt.Detail("lap:N"), alt.Order("along:Q"))
+        )
+        lines = [
             table("line").mark_line(color=MODELS[0], strokeWidth=1.5).encode(along, y, alt.Order("step:Q")),
             table("line").mark_circle(size=60, opacity=0).encode(along, y, tooltip=_tooltip()),
             table("here").mark_point(color=SLOW, size=120, strokeWidth=2, opacity=1).encode(along, y),
@@ -233,9 +238,9 @@ def _strips() -> Drawing:
             commanded = table("line").mark_line(
                 color=MODELS[0], strokeWidth=1, opacity=0.5, interpolate="step-after"
             )
-            lines.insert(1, commanded.encode(along, alt.Y("speed:Q"), alt.Order("step:Q")))
-            lines[3] = lines[3].add_params(pick)
-        strips.append(alt.layer(*lines))
+            lines.insert(0, commanded.encode(along, alt.Y("speed:Q"), alt.Order("step:Q")))
+            lines[2] = lines[2].add_params(pick)
+        strips.append(alt.layer(*([other] if with_other else []), *lines))
     here = table("here").mark_rule(color=SLOW, strokeWidth=1, opacity=0.6).encode(along)
     return drawing(
         alt.layer(here, *strips).resolve_scale(y="independent").properties(width="container", height=HEIGHT)

@@ -9,7 +9,7 @@ import pandas as pd
 from deepracer_viz.analysis.actions import ActionUse
 from deepracer_viz.analysis.rewards import RewardMap
 from deepracer_viz.charts.sheet import Drawing, Sheet, drawing, inside, slot, table
-from deepracer_viz.charts.theme import CANVAS, FAST, MODELS, NEUTRAL, SLOW
+from deepracer_viz.charts.theme import CANVAS, FAST, MODELS, NEUTRAL, SLOW, SLOW_TEXT, TEXT
 from deepracer_viz.charts.trackmap import (
     beside_the_road,
     border_lines,
@@ -176,7 +176,7 @@ def _drawing_of_map(
                 y,
                 text="text:N",
                 size=alt.condition("datum.next", alt.value(18), alt.value(14)),
-                color=alt.condition("datum.next", alt.value(SLOW), alt.value(NEUTRAL)),
+                color=alt.condition("datum.next", alt.value(alt.expr(SLOW_TEXT)), alt.value(alt.expr(TEXT))),
             ),
             resolve=alt.Resolve(scale=alt.ScaleResolveMap(size="independent", opacity="independent")),
             width="container",
@@ -394,7 +394,7 @@ def action_use_sheet(answer: ActionUse) -> Sheet:
     ticks = [sorted(set(use[name].dropna().round(2).tolist())) for name in ("steering_angle", "speed")]
     used = int(dots["used"].sum())
     return Sheet(
-        _drawing_of_dots(*(len(values) <= _MOST_TICKS for values in ticks)),
+        _drawing_of_dots(*(len(values) <= _MOST_TICKS for values in ticks), used < len(dots)),
         {"actions": dots},
         {
             "title": f"{_steps(answer.n)}, {used} of {len(dots)} actions used",
@@ -404,8 +404,8 @@ def action_use_sheet(answer: ActionUse) -> Sheet:
     )
 
 
-@functools.lru_cache(maxsize=4)
-def _drawing_of_dots(tick_at_angles: bool, tick_at_speeds: bool) -> Drawing:
+@functools.lru_cache(maxsize=8)
+def _drawing_of_dots(tick_at_angles: bool, tick_at_speeds: bool, with_rings: bool) -> Drawing:
     """A dot per action with its share of the steps above it; ticks at the actions where they are few."""
     ticks = [
         {"values": slot(name)} if at_actions else {"tickCount": 5}
@@ -417,9 +417,10 @@ def _drawing_of_dots(tick_at_angles: bool, tick_at_speeds: bool) -> Drawing:
         size=alt.Size("size:Q").scale(None).legend(None),
         tooltip=[alt.Tooltip("action:Q", title="Action"), *_action_tooltip()],
     )
+    rings = dots.transform_filter("!datum.used").mark_point(color=NEUTRAL, strokeWidth=1.5)
     return _whole(
         dots.transform_filter("datum.used").mark_circle(color=MODELS[0], opacity=0.85),
-        dots.transform_filter("!datum.used").mark_point(color=NEUTRAL, strokeWidth=1.5),
+        *([rings] if with_rings else []),
         base.mark_text(**_SILENT, baseline="bottom", dy=alt.expr("-3 - sqrt(datum.size / PI)")).encode(
             text="label:N"
         ),

@@ -1,9 +1,10 @@
 """The look all charts share: one meaning per colour, legible on white and on black.
 
-Every colour here has a contrast of at least 3:1 against both of Streamlit's backgrounds
+Every colour of marks has a contrast of at least 3:1 against both of Streamlit's backgrounds
 (WCAG 2.2, criterion 1.4.11) and the set stays apart under the three common colour-vision
 deficiencies; it is drawn from the palette of Okabe and Ito (2008), "Color Universal Design", and
-violet and brown are chosen to stay apart from it.
+violet and brown are chosen to stay apart from it. Text has at least 4.5:1 (criterion 1.4.3), which
+no one grey has on white and on black: its colours go by the background.
 """
 
 import altair as alt
@@ -24,10 +25,28 @@ SLOW = "#D55E00"
 """Slow laps, slow places, places to work on."""
 
 NEUTRAL = "#808080"
-"""Everything that is context: fitted curves, borders, commanded values, labels."""
+"""Everything that is context: fitted curves, borders, commanded values."""
 
 ENTROPY = "#AE387B"
 """Entropy and the axis it is read from, the only axis with a colour of its own."""
+
+
+def _as_text(light: str, dark: str) -> str:
+    # Vega knows the colour behind the chart, which Streamlit sets with its theme; elsewhere it is white.
+    return f"luminance(background) < 0.18 ? '{dark}' : '{light}'"
+
+
+TEXT = _as_text("#5c5c5c", "#b4b4b4")
+"""Expression: the colour of all text but what is written in one of the next two."""
+
+SLOW_TEXT = _as_text("#ad4c00", "#ff8533")
+"""Expression: the colour of the name of a place to work on."""
+
+ENTROPY_TEXT = _as_text(ENTROPY, "#e07fb6")
+"""Expression: the colour of the words beside the axis of the entropy."""
+
+ON_MARK = "luminance(datum.colour) < 0.18 ? 'white' : 'black'"
+"""Expression: the colour of text upon a mark of the row's colour."""
 
 CANVAS = {"embedOptions": {"renderer": "canvas"}}
 """``usermeta`` of a chart with a colour bar. As SVG the bar is found by the address of the page and a number that
@@ -39,23 +58,25 @@ BAND_OPACITY = 0.25
 
 @alt.theme.register("deepracer_viz", enable=True)
 def _theme() -> alt.theme.ThemeConfig:
+    text = {"expr": TEXT}
+    words = {"labelColor": text, "titleColor": text}
     return {
         "config": {
             "range": {"category": list(MODELS), "ramp": [SLOW, "#9a9a9a", FAST]},
-            "axis": {"labelFontSize": 12, "titleFontSize": 12, "labelOverlap": True},
-            "legend": {"labelFontSize": 12, "titleFontSize": 12, "orient": "top"},
+            "axis": {"labelFontSize": 12, "titleFontSize": 12, "labelOverlap": True, **words},
+            "legend": {"labelFontSize": 12, "titleFontSize": 12, "orient": "top", **words},
             "title": {
                 "fontSize": 12,
                 "fontWeight": "normal",
-                "color": NEUTRAL,
+                "color": text,
                 "anchor": "start",
-                "subtitleColor": NEUTRAL,
+                "subtitleColor": text,
                 "subtitleFontSize": 12,
             },
-            "header": {"labelFontSize": 12, "titleFontSize": 12},
+            "header": {"labelFontSize": 12, "titleFontSize": 12, **words},
             "view": {"stroke": None},
             "rule": {"color": NEUTRAL},
-            "text": {"color": NEUTRAL, "fontSize": 12},
+            "text": {"color": text, "fontSize": 12},
             "line": {"strokeWidth": 2},
         }
     }

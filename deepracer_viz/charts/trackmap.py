@@ -39,8 +39,7 @@ def square_axes(width: str = "width", height: str = "height") -> tuple[alt.X, al
         middle = inside(f"{names[0]}_middle")
         axes.append(
             axis.axis(None).scale(
-                domainMin=alt.expr(f"{middle} - {reach}"),
-                domainMax=alt.expr(f"{middle} + {reach}"),
+                domain=[alt.expr(f"{middle} - {reach}"), alt.expr(f"{middle} + {reach}")],
                 range=[alt.expr(size[1]), alt.expr("0")] if own else [alt.expr("0"), alt.expr(size[0])],
                 nice=False,
                 zero=False,

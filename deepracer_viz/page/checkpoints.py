@@ -65,7 +65,7 @@ def show(
             "Which checkpoint should race?",
             anchor="checkpoints",
             divider="gray",
-            help=about("checkpoint", "iteration", "evaluation", "interval"),
+            help=about("checkpoint", "iteration", "evaluation", "training odds", "interval"),
         )
         explain("checkpoints")
         if "stream" in episodes:

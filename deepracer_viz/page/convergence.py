@@ -21,6 +21,9 @@ from deepracer_viz.page.widgets import switch
 
 _EVALUATIONS = "Evaluations"
 
+_AT_FIRST = ("entropy", "progress_mean", "completion", "reward_scaled")
+"""Series that are shown until the visitor chooses others: more are a tangle on a phone and in a room."""
+
 WINDOW = 3
 """Iterations averaged until the visitor chooses otherwise."""
 
@@ -43,7 +46,16 @@ def show(drives: Drives, run: TrainingRun, iterations: tuple[int, int] | None = 
             "Has the training converged, and how steady is it?",
             anchor="convergence",
             divider="gray",
-            help=about("iteration", "progress", "entropy", "evaluation", "reward"),
+            help=about(
+                "iteration",
+                "progress",
+                "entropy",
+                "evaluation",
+                "reward",
+                "checkpoint",
+                "clone",
+                "hyperparameters",
+            ),
         )
         explain("convergence")
         if "stream" in drives.episodes:
@@ -52,18 +64,8 @@ def show(drives: Drives, run: TrainingRun, iterations: tuple[int, int] | None = 
             )
             return
         slot_for_verdict = st.container()
-        names = {name: key for key, (name, *_) in SERIES.items()}
         with choices():
             left, right = st.columns([4, 1], vertical_alignment="bottom")
-            lines = left.pills(
-                "Shown",
-                [*names, _EVALUATIONS],
-                selection_mode="multi",
-                default=[*names, _EVALUATIONS],
-                key="lines",
-                bind="query-params",
-                wrap=True,
-            )
             window = right.number_input(
                 "Iterations averaged",
                 min_value=1,
@@ -74,15 +76,17 @@ def show(drives: Drives, run: TrainingRun, iterations: tuple[int, int] | None = 
                 help="The bold lines are the mean of so many iterations: an iteration and those before it.",
             )
         progress = training_progress(drives.episodes, window=window, **run.learning(iterations))
+        with left:
+            lines = _choose_lines(progress)
         with slot_for_verdict:
             verdict(plain(progress.verdict))
             beside(st.container(), below).caption(_about(progress, drives, run))
         if len(progress.iterations):
-            shown = [key for name, key in names.items() if name in lines]
+            shown = [key for key, (name, *_) in SERIES.items() if name in lines]
             draw(
                 training_progress_sheet(progress, shown, _EVALUATIONS in lines, jobs=run.jobs),
                 "progress_chart",
-                f"Entropy, progress, completed laps and reward over the iterations. {progress.verdict}",
+                f"{', '.join(lines) or 'Nothing'} over the iterations. {progress.verdict}",
             )
     if len(progress.iterations):
         _show_rewards(progress)
@@ -99,10 +103,28 @@ def show(drives: Drives, run: TrainingRun, iterations: tuple[int, int] | None = 
             "**Entropy** says how undecided the model is: high at first, when it tries everything, and lower the "
             "surer it is of what to do. When it stays level and progress does too, the training has converged; when "
             "it is low and progress is poor, the model has settled on something that does not work.\n\n"
-            "**Evaluation drives** (diamonds, bars are 95 % intervals) switch exploration off: the model takes its "
-            "favourite action each time instead of drawing one, as it does in a race. So they usually go better "
-            "than the training drives of the same checkpoint.\n\n" + plain(progress.method)
+            "**Evaluation drives** (diamonds, bars are 95 % intervals) try nothing out: the model takes its favourite "
+            "action each time instead of drawing one, as it does in a race. So they usually go better than the "
+            "training drives of the same checkpoint.\n\n" + plain(progress.method)
         )
+
+
+def _choose_lines(progress: TrainingProgress) -> list[str]:
+    """Let the visitor choose what is drawn, among what there is."""
+    there = {key: name for key, (name, *_) in SERIES.items() if progress.iterations[key].notna().any()}
+    options = [*there.values(), *([_EVALUATIONS] if len(progress.evaluations) else [])]
+    chosen = st.session_state.get("lines")
+    if chosen is not None and not set(chosen) <= set(options):
+        st.session_state["lines"] = [name for name in chosen if name in options]
+    return st.pills(
+        "Shown",
+        options,
+        selection_mode="multi",
+        default=[there[key] for key in _AT_FIRST if key in there],
+        key="lines",
+        bind="query-params",
+        wrap=True,
+    )
 
 
 def _about(progress: TrainingProgress, drives: Drives, run: TrainingRun) -> str:

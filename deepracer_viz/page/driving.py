@@ -1,5 +1,7 @@
 """The section on the question where the car drives inefficiently."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -46,15 +48,60 @@ _MOST_SENTENCES = 3
 _PICKERS = ("account", "findings")
 
 
-def show(drives: Drives, placed: Placed | None) -> None:
-    """Show the section for the chosen drives; `placed` is what is known of them, None where the track is not known."""
+_RANKED_BY = "Places are ranked by the seconds that they cost a lap."
+
+RANKED_BY_ENDS = (
+    "Turns are ranked by where drives end early, then by how the car drives through them, not by time."
+)
+"""What the section on turns goes by."""
+
+
+class Named(NamedTuple):
+    """The place that a section names as the one to work on ("" for none), and where it says what that goes by."""
+
+    place: str
+    slot: DeltaGenerator
+
+
+def refer(by_time: Named | None, by_ends: Named | None) -> None:
+    """Let this section and the one on turns refer to each other where they name different places.
+
+    Either may be drawn first, so this comes when both stand.
+    """
+    if by_time and by_ends and by_time.place and by_ends.place and by_time.place != by_ends.place:
+        by_time.slot.caption(
+            f"{_RANKED_BY} By where drives end early it is {plain(by_ends.place)}: see *Which turn should I work on "
+            "next?* below."
+        )
+        by_ends.slot.caption(
+            f"{RANKED_BY_ENDS} In seconds it is {plain(by_time.place)}: see *Where does the car drive inefficiently?* "
+            "above."
+        )
+
+
+def show(drives: Drives, placed: Placed | None) -> Named | None:
+    """Show the section.
+
+    Parameters
+    ----------
+    drives : Drives
+        The chosen drives.
+    placed : Placed or None
+        What is known of them; None where the track is not known.
+
+    Returns
+    -------
+    Named or None
+        None without a step.
+    """
+    named = None
     on_screen, below = screen(), st.container()
     with on_screen:
         st.header(
             "Where does the car drive inefficiently?",
             anchor="driving",
             divider="gray",
-            help=about("section", "waypoint", "step", "interval"),
+            help=about("section", "waypoint", "step", "action", "interval"),
         )
         explain("driving")
         slot_for_verdict = st.container()
@@ -71,6 +118,10 @@ def show(drives: Drives, placed: Placed | None) -> None:
             findings = find_inefficiencies(steps, drives.episodes, drives.track, placed and placed.traces)
             with slot_for_verdict:
                 verdict(plain(driving_verdict(findings, drives.episodes)))
+                slot = beside(st.container(), below).empty()
+            named = Named(findings["section"].iloc[0] if len(findings) else "", slot)
+            if len(findings):
+                slot.caption(_RANKED_BY)
             _show_charts(drives, steps, placed, findings, section, slot_for_map, below)
         else:
             slot_for_verdict.markdown(
@@ -105,6 +156,7 @@ def show(drives: Drives, placed: Placed | None) -> None:
             "**At least** and **at most** hold the true cost with 95 % certainty; **n** is the number of drives "
             f"behind it. What costs less than {LEAST_COST} s a lap, or may be chance, is left out."
         )
+    return named
 
 
 def _of_one_checkpoint(drives: Drives) -> Drives:
@@ -232,7 +284,8 @@ def _show_charts(
             )
         sheet = driving_profile_sheet(profile, findings, track, section, shown, with_map=shows == "Speed")
         draw(sheet, "driving", driving_verdict(findings, drives.episodes))
-    beside(st.container(), below).caption(plain(_how_compared(account) + (best.verdict if best.laps else "")))
+    if best.laps:
+        beside(st.container(), below).caption(plain(_how_compared(account) + best.verdict))
 
 
 def _show_account(account: TimeAccount, section: str | None) -> None:
@@ -294,10 +347,10 @@ def _show_delta(
         names, pair = ("typical laps", "fast laps"), (laps.pick(typical), laps.pick(fast))
     elif compared == _TWO_LAPS:
         order = laps.drives["time"].sort_values(kind="stable").index
-        labels = {
-            f"{laps.drives['time'][row]:.2f} s, drive {laps.drives['unique_episode'][row]}": row
-            for row in order
-        }
+        # The lap time that the page tells everywhere, not the time from the first step on.
+        known = drives.laps.set_index("unique_episode")["time"]
+        numbers = {row: laps.drives["unique_episode"][row] for row in order}
+        labels = {f"{known[number]:.2f} s, drive {number}": row for row, number in numbers.items()}
         names = _two("lap", list(labels), len(labels) // 2, 0)
         pair = tuple(laps.pick([labels[name]]) for name in names)
     else:

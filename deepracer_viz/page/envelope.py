@@ -47,7 +47,7 @@ def show(episodes: pd.DataFrame, evaluations: pd.DataFrame, target: float | None
             "What lap time can this model do?",
             anchor="envelope",
             divider="gray",
-            help=about("lap", "median", "SD", "interval"),
+            help=about("lap", "median", "SD", "interval", "exploration", "clone", "entropy", "learning rate"),
         )
         explain("envelope")
         of_training = "stream" not in episodes

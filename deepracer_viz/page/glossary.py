@@ -16,12 +16,28 @@ WORDS = {
         "A part of the track: a corner (T1, T2, ...) or a straight (S1, S2, ...), counted from the start "
         "line."
     ),
+    "action": (
+        "One pair of steering angle and speed. All that a model may choose from are its action space: a list, or a "
+        "range of both."
+    ),
     "progress": "How far round the track a drive came; 100 % is a lap.",
     "entropy": (
         "How undecided the model is: high while it still tries everything, low when it is sure of what to do."
     ),
     "evaluation": (
         "A drive in which the model tries nothing out: it takes its favourite action each time, as in a race."
+    ),
+    "exploration": (
+        "Trying things out: in training the model draws its actions at random, its favourites more often than others."
+    ),
+    "clone": "A new training that goes on from a saved model instead of from nothing.",
+    "learning rate": "How much the model changes in each round of training. A lower one is slower, and safer.",
+    "hyperparameters": (
+        "The settings of the training, chosen before it begins: learning rate, drives in a round, and more."
+    ),
+    "training odds": (
+        "Chances worked out from training drives alone. A race goes otherwise, and how much is then not known of this "
+        "model: the order is a good guess, the percentages are a rough one."
     ),
     "completion": "The share of all drives that came all the way round.",
     "interval": (

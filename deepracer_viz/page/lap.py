@@ -199,7 +199,9 @@ def _show_table(traced: pd.DataFrame) -> None:
             },
         )
         if len(traced) > LISTED:
-            st.caption(f"The best {LISTED} of {len(traced):,}; enter the number of any other above.")
+            st.caption(
+                f"The best {LISTED} of {len(traced):,} drives with recorded steps; enter the number of any other above."
+            )
 
 
 def _pick_row(drives: list[int]) -> None:

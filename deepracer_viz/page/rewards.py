@@ -12,6 +12,7 @@ from deepracer_viz.analysis.rewards import RewardMap, reward_map
 from deepracer_viz.analysis.words import counted
 from deepracer_viz.charts.rewards import action_use_sheet, reward_map_sheet
 from deepracer_viz.logs.metadata import ActionSpace
+from deepracer_viz.page.driving import RANKED_BY_ENDS, Named
 from deepracer_viz.page.glossary import about
 from deepracer_viz.page.stage import beside, choices, draw, screen, verdict
 from deepracer_viz.page.text import plain
@@ -23,7 +24,7 @@ _FLAT_OUT = "Flat out"
 _PRESETS = [_ALL_ACTIONS, _FLAT_OUT, "Highest speed", "Straight ahead", "Widest steering"]
 
 
-def show(drives: Drives, placed: Placed | None, action_space: ActionSpace | None = None) -> None:
+def show(drives: Drives, placed: Placed | None, action_space: ActionSpace | None = None) -> Named | None:
     """Show the section.
 
     Parameters
@@ -34,19 +35,24 @@ def show(drives: Drives, placed: Placed | None, action_space: ActionSpace | None
         What is known of them; None where the track is not known.
     action_space : ActionSpace, optional
         The actions that the model may choose from: it tells which ones are never used.
+
+    Returns
+    -------
+    Named or None
+        None without a step.
     """
-    answer = None
+    answer = named = None
     on_screen, below = screen(), st.container()
     with on_screen:
         st.header(
             "Which turn should I work on next?",
             anchor="rewards",
             divider="gray",
-            help=about("reward", "section", "episode"),
+            help=about("reward", "section", "episode", "action"),
         )
         explain("rewards")
         if len(drives.steps):
-            answer = _show_rewards(drives, action_space, placed, below)
+            answer, named = _show_rewards(drives, action_space, placed, below)
         else:
             st.markdown(
                 "No steps were traced for these drives, so rewards on the track cannot be shown. The simulation log "
@@ -80,12 +86,13 @@ def show(drives: Drives, placed: Placed | None, action_space: ActionSpace | None
             "turns are judged by whole drives. On the picture of the actions, the larger a dot the more often the "
             "car takes that action; an action that is never taken is a ring."
         )
+    return named
 
 
 def _show_rewards(
     drives: Drives, action_space: ActionSpace | None, placed: Placed | None, below: DeltaGenerator
-) -> RewardMap:
-    """Show verdict, choices, map and use of the actions; return what the map shows."""
+) -> tuple[RewardMap, Named]:
+    """Show verdict, choices, map and use of the actions; return what the map shows, and the turn named."""
     slot_for_verdict = st.container()
     with choices(), st.container(horizontal=True, vertical_alignment="bottom"):
         which = switch("Drives counted", ["All drives", "Completed laps"], key="reward_drives")
@@ -115,8 +122,11 @@ def _show_rewards(
     answer = reward_map(steps, drives.track, episodes=drives.episodes, shown=shown, placed=known)
     with slot_for_verdict:
         verdict(plain(answer.verdict))
+        named = Named(answer.next_turn, beside(st.container(), below).empty())
+        if answer.next_turn:
+            named.slot.caption(RANKED_BY_ENDS)
     if not answer.steps:
-        return answer
+        return answer, named
     if preset == _FLAT_OUT:
         st.markdown(plain(flat_out(steps, drives.track, actions).verdict))
 
@@ -137,7 +147,7 @@ def _show_rewards(
     with beside(right, below):
         draw(action_use_sheet(use), "action_use", use.verdict)
         st.caption(plain(use.verdict))
-    return answer
+    return answer, named
 
 
 def _choose_actions(use: ActionUse) -> dict:

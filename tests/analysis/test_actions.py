@@ -95,9 +95,7 @@ def test_without_the_action_space_no_action_is_called_unused(track):
     steps = discrete(track, ACTIONS, lambda s, i, d: np.where(np.char.startswith(s, "T"), 2, 1))
     use = action_use(steps)
     assert use.table["action"].tolist() == [1, 2] and use.never_used.empty
-    assert (
-        use.table["steering_angle"].tolist() == [0.0, 25.0] and "do not tell the action space" in use.verdict
-    )
+    assert use.table["steering_angle"].tolist() == [0.0, 25.0] and "do not tell all actions" in use.verdict
 
 
 def test_an_action_that_could_not_be_read_keeps_its_number(track):

@@ -146,6 +146,25 @@ class TestRanking:
         assert table.loc[20, "why"].startswith("Fast but fragile")
         assert "(3 of 10 evaluation drives finished)" in table.loc[20, "why"]
 
+    @pytest.mark.parametrize(
+        ("training", "said"),
+        [
+            ({0: (14, 20), 1: (14, 20), 2: (14, 20)}, ["Steady: ", "Steady: ", "Steady: "]),
+            ({0: (14, 20)}, ["Steady: "]),
+            ({0: (14, 4), 1: (14, 4)}, ["Fragile: ", "Fragile: "]),
+            ({0: (12, 1), 1: (14, 20)}, ["Steady: ", "Hardly ever finishes: "]),
+            ({0: (12, 20), 1: (14, 20), 2: (14, 20)}, ["Fast and steady: ", "Steady but slower: "]),
+        ],
+    )
+    def test_reasons_call_no_checkpoint_what_it_is_not(self, training, said):
+        drives_of = [
+            drives(*[time] * laps, *[None] * (20 - laps), checkpoint=number)
+            for number, (time, laps) in training.items()
+        ]
+        table = rank_checkpoints(run(*drives_of), run(*drives_of))
+        reasons = table["why"].tolist()
+        assert [why[: len(start)] for why, start in zip(reasons, said, strict=False)] == said
+
     def test_drives_known_from_metrics_alone_count(self, four_checkpoints):
         untraced = four_checkpoints.assign(traced=False)
         pd.testing.assert_frame_equal(rank_checkpoints(untraced), rank_checkpoints(four_checkpoints))
@@ -277,7 +296,7 @@ class TestVerdict:
         assert "to finish in 3 attempts" in choose_checkpoint(run(drives(12, None))).verdict
 
     def test_training_odds_are_called_so(self, four_checkpoints):
-        assert "These are training odds" in choose_checkpoint(four_checkpoints).verdict
+        assert "(training odds)" in choose_checkpoint(four_checkpoints).verdict
         evaluated = choose_checkpoint(four_checkpoints, run(drives(14, 14, checkpoint=4)))
         assert "training odds" not in evaluated.verdict
         assert not evaluated.training_odds
@@ -302,7 +321,22 @@ class TestVerdict:
         said = choose_checkpoint(four_checkpoints, best=4, last=7).verdict
         assert "AWS's best, checkpoint 4, ranks " in said
         assert "finishes more often" in said and "s a lap slower" in said
-        assert "AWS's last, checkpoint 7, has no drives in these logs" in said
+        assert "AWS's last, checkpoint 7, has no drives among these" in said
+
+    def test_what_aws_marks_twice_is_told_once(self, four_checkpoints):
+        first = choose_checkpoint(four_checkpoints).ranking["checkpoint"].iloc[0]
+        for number in (first, 4, 7):
+            said = choose_checkpoint(four_checkpoints, best=number, last=number).verdict
+            assert said.count("AWS marks") + said.count("AWS's") == 1
+            assert "best and last" in said
+
+    def test_nothing_is_submitted_that_hardly_ever_finishes(self):
+        evaluations = run(*(drives(*[None] * 10, progress=30, checkpoint=number) for number in (0, 1)))
+        training = run(drives(15, *[None] * 29, progress=30), drives(*[None] * 30, progress=30, checkpoint=1))
+        choice = choose_checkpoint(training, evaluations)
+        assert choice.ranking["finish_chance"].max() < 0.1
+        assert choice.verdict.startswith("No checkpoint is fit to race: the best of them, checkpoint ")
+        assert "Submit" not in choice.verdict
 
     def test_a_target_out_of_reach(self, four_checkpoints):
         said = choose_checkpoint(four_checkpoints, target=5.0).verdict

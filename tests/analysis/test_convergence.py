@@ -136,8 +136,8 @@ def test_converged():
     assert f"Converged at iteration {answer.converged_at} " in answer.verdict
     assert (
         "Reward agrees" in answer.verdict
-        and "Entropy agrees" in answer.verdict
-        and "to race" in answer.verdict
+        and "made up its mind by then as well" in answer.verdict
+        and "race one of the models" in answer.verdict
     )
 
 
@@ -147,8 +147,8 @@ def test_a_plateau_that_rarely_finishes_is_no_success(rose):
     assert answer.state == "converged"
     assert (answer.converged_at > 5) == rose
     assert "rarely finishes" in answer.verdict
-    assert "change the reward, the action space or the hyperparameters" in answer.verdict
-    assert "to race" not in answer.verdict
+    assert "change the reward, the actions to choose from (action space)" in answer.verdict
+    assert "race one of the models" not in answer.verdict
 
 
 def test_over_trained():
@@ -288,10 +288,10 @@ def test_the_interval_holds_the_true_iteration(capsys):
 @pytest.mark.parametrize(
     "entropy, agrees, said",
     [
-        (np.interp(np.arange(30), [0, 15, 29], [2.4, 1.0, 1.0]), True, "Entropy agrees"),
+        (np.interp(np.arange(30), [0, 15, 29], [2.4, 1.0, 1.0]), True, "made up its mind by then as well"),
         (np.linspace(2.4, 0.4, 30), False, "goes on falling"),
-        (np.interp(np.arange(30), [0, 15, 29], [2.4, 1.0, 2.2]), False, "Entropy rises"),
-        (np.interp(np.arange(30), [0, 15, 29], [1.0, 2.0, 2.0]), False, "Entropy changes by"),
+        (np.interp(np.arange(30), [0, 15, 29], [2.4, 1.0, 2.2]), False, "its entropy rises"),
+        (np.interp(np.arange(30), [0, 15, 29], [1.0, 2.0, 2.0]), False, "tells nothing sure"),
     ],
 )
 def test_entropy_as_second_witness(entropy, agrees, said):
@@ -522,7 +522,7 @@ def test_evaluations_stand_beside_the_iteration_that_their_checkpoint_drove():
 
 @pytest.mark.parametrize(
     "share, said",
-    [(1.0, "exploration costs laps"), (0.0, "unusual"), (None, "no sure difference")],
+    [(1.0, "trying things out costs laps"), (0.0, "unusual"), (None, "no sure difference")],
 )
 def test_evaluations_against_training_drives(share, said):
     drives = episodes_of(progress_of(np.full(12, 80.0), 20, np.random.default_rng(5)))
@@ -695,7 +695,7 @@ def test_converged_samples(samples, name):
     assert answer.state == "converged" and answer.entropy_agrees
     # Progress levels off a little before completion, of which the planted truth is a mean over five iterations.
     assert answer.converged_low - 3 <= truth["converged_at_iteration"] <= answer.converged_high + 3
-    assert "to race" in answer.verdict
+    assert "race one of the models" in answer.verdict
 
 
 def test_sample_that_was_still_learning(samples):

@@ -19,7 +19,7 @@ from deepracer_viz.charts.convergence import (
     training_progress_chart,
     training_progress_sheet,
 )
-from deepracer_viz.charts.theme import ENTROPY, FAST, MODELS
+from deepracer_viz.charts.theme import ENTROPY, ENTROPY_TEXT, FAST, MODELS
 
 NAMES = {key: name for key, (name, *_) in SERIES.items()}
 
@@ -161,7 +161,7 @@ def test_entropy_has_the_left_axis_in_its_colour_and_the_rest_the_right_in_perce
     chart = drawn()
     entropy, percent = axis_of(chart, "Entropy"), axis_of(chart, "Percent")
     assert entropy["orient"] == "left"
-    assert entropy["titleColor"] == entropy["labelColor"] == ENTROPY
+    assert entropy["titleColor"] == entropy["labelColor"] == {"expr": ENTROPY_TEXT}
     assert percent["orient"] == "right"
     assert "titleColor" not in percent
     for layer, table in layers(chart, "line", y="value"):

@@ -179,7 +179,7 @@ def test_the_map_has_equal_metres_per_pixel_and_holds_the_track(profile, track, 
     per_pixel = {}
     for axis, column in (("x", 0), ("y", 1)):
         scale = colour[0]["encoding"][axis]["scale"]
-        low, high = (eval(scale[end]["expr"], {"max": max}, values) for end in ("domainMin", "domainMax"))
+        low, high = (eval(end["expr"], {"max": max}, values) for end in scale["domain"])
         first, last = (eval(end["expr"], {}, values) for end in scale["range"])
         per_pixel[axis] = (high - low) / abs(last - first)
         assert low < min(track.inner[:, column].min(), track.outer[:, column].min())
@@ -304,7 +304,7 @@ def test_the_map_of_a_section_stays_in_its_place(profile, track, width):
     inside = {}
     for axis in "xy":
         scale = dots["encoding"][axis]["scale"]
-        inside[axis] = [eval(scale[end]["expr"], {"max": max}, values) for end in ("domainMin", "domainMax")]
+        inside[axis] = [eval(end["expr"], {"max": max}, values) for end in scale["domain"]]
     drawn = 0
     for unit in units(spec):
         for row in rows_of(spec, unit):

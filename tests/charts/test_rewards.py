@@ -18,7 +18,7 @@ from deepracer_viz.charts.rewards import (
     reward_map_chart,
     reward_map_sheet,
 )
-from deepracer_viz.charts.theme import FAST, NEUTRAL, SLOW
+from deepracer_viz.charts.theme import FAST, NEUTRAL, SLOW, SLOW_TEXT, TEXT
 from deepracer_viz.track import load_track
 
 CELL = 0.05
@@ -214,8 +214,8 @@ def test_sections_are_named_and_the_next_turn_is_marked():
         labels = rows(chart, layer)
         assert labels["text"].tolist() == track.sections["section"].tolist()
         assert labels.loc[labels["next"], "text"].tolist() == marked
-    assert layer["encoding"]["color"]["condition"]["value"] == SLOW
-    assert layer["encoding"]["color"]["value"] == NEUTRAL
+    assert layer["encoding"]["color"]["condition"]["value"] == {"expr": SLOW_TEXT}
+    assert layer["encoding"]["color"]["value"] == {"expr": TEXT}
 
 
 def test_ends_have_a_shape_for_each_way_to_end():
@@ -268,7 +268,7 @@ def test_cells_stay_cells_on_any_screen():
     spec = spec_of(reward_map_sheet(answer_with([1, 2], track=ellipse())))
     assert spec["width"] == "container" and isinstance(spec["height"], int)
     scales = [layer["encoding"][axis]["scale"] for layer in spec["layer"] for axis in ("x", "y")]
-    assert all("width" in scale["domainMin"]["expr"] for scale in scales)
+    assert all("width" in scale["domain"][0]["expr"] for scale in scales)
     assert spec["usermeta"]["embedOptions"]["renderer"] == "canvas"
 
 

@@ -1,18 +1,26 @@
 """Colours of models: seen on both backgrounds, and told apart by everybody."""
 
+import re
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from deepracer_viz.charts import theme
 from deepracer_viz.charts.theme import (
     ENTROPY,
+    ENTROPY_TEXT,
     FAST,
     MODEL_DASHES,
     MODEL_SHAPES,
     MODELS,
     NEUTRAL,
+    ON_MARK,
     SLOW,
+    SLOW_TEXT,
+    TEXT,
+    _theme,
     enlarged,
 )
 
@@ -102,6 +110,42 @@ def contrast(one, other):
 @pytest.mark.parametrize("colour", [*MODELS, FAST, SLOW, NEUTRAL, ENTROPY])
 def test_every_colour_stands_out_from_every_background(colour, background):
     assert contrast(colour, BACKGROUNDS[background]) >= 3
+
+
+def on(background, expression):
+    """What an expression of the theme gives on a background."""
+    dark, light = re.fullmatch(
+        r"luminance\(background\) < 0.18 \? '(#\w{6})' : '(#\w{6})'", expression
+    ).groups()
+    return dark if luminance(background) < 0.18 else light
+
+
+@pytest.mark.parametrize("background", BACKGROUNDS)
+@pytest.mark.parametrize("text", [TEXT, SLOW_TEXT, ENTROPY_TEXT])
+def test_text_can_be_read_on_every_background(text, background):
+    colour = BACKGROUNDS[background]
+    assert contrast(on(colour, text), colour) >= 4.5
+
+
+@pytest.mark.parametrize("colour", [*MODELS, FAST, SLOW, NEUTRAL, ENTROPY])
+def test_text_can_be_read_upon_marks(colour):
+    assert ON_MARK == "luminance(datum.colour) < 0.18 ? 'white' : 'black'"
+    assert contrast("#ffffff" if luminance(colour) < 0.18 else "#000000", colour) >= 4.5
+
+
+def test_all_text_of_a_chart_is_of_these_colours():
+    config = _theme()["config"]
+    colours = [
+        value
+        for part in config.values()
+        for name, value in part.items()
+        if name in ("labelColor", "titleColor", "subtitleColor")
+    ]
+    assert len(colours) == 7 and config["text"]["color"] == config["title"]["color"] == {"expr": TEXT}
+    assert all(colour == {"expr": TEXT} for colour in colours)
+    for path in Path(theme.__file__).parent.glob("*.py"):
+        for call in re.findall(r"mark_text\((?:[^()]|\([^()]*\))*\)", path.read_text()):
+            assert "NEUTRAL" not in call and "SLOW" not in call, path.name
 
 
 @pytest.mark.parametrize("vision", VISION)

@@ -199,7 +199,7 @@ class TestLines:
         lines = driven_lines(run.steps, groups[1].drives["unique_episode"])
         rules = marks(spec_of(driven_lines_sheet(lines, run.track)), "rule")[0]
         x, y = (rules["encoding"][axis]["scale"] for axis in "xy")
-        assert "width / height" in x["domainMin"]["expr"] and "height / width" in y["domainMax"]["expr"]
+        assert "width / height" in x["domain"][0]["expr"] and "height / width" in y["domain"][1]["expr"]
 
     def test_sections_are_named_with_what_they_cost(self, run, groups, account):
         lines = driven_lines(run.steps, groups[1].drives["unique_episode"])
@@ -220,7 +220,7 @@ class TestLines:
         )
 
         def middle_and_reach(unit):
-            words = unit["encoding"]["x"]["scale"]["domainMin"]["expr"].split(" ")
+            words = unit["encoding"]["x"]["scale"]["domain"][0]["expr"].split(" ")
             return float(words[0]), float(words[2].removeprefix("max(").rstrip(","))
 
         center = run.track.center[run.track.section_of(range(len(run.track.center))) == "T2"][:, 0]

@@ -47,7 +47,7 @@ def test_a_metre_is_as_many_pixels_on_both_axes_and_all_is_shown(size, spans):
     known = {"width": size[0], "height": size[1], "max": max}
     pixels_per_metre = []
     for scale, span, pixels in zip(scales(spans), spans, size, strict=True):
-        low, high = (eval(scale[end]["expr"], {}, known) for end in ("domainMin", "domainMax"))
+        low, high = (eval(end["expr"], {}, known) for end in scale["domain"])
         assert low < span[0] and span[1] < high
         pixels_per_metre.append(pixels / (high - low))
     # The ends are written with millimetres.

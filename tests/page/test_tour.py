@@ -65,6 +65,12 @@ def test_explains_a_comparison_too():
         "section",
         "progress",
         "entropy",
+        "action",
+        "exploration",
+        "clone",
+        "learning rate",
+        "hyperparameters",
+        "training odds",
     ],
 )
 def test_every_word_of_the_page_can_be_looked_up(word):

@@ -159,6 +159,6 @@ def _verdict(models: pd.DataFrame, race: RaceFormat, left_out: list[str]) -> str
     guessed = list(models.loc[models["training_odds"], "name"])
     if guessed and said:
         said.append(
-            f"Training odds for {listed(guessed)}: without evaluation drives, what is usual is assumed of races."
+            f"Rough chances (training odds) for {listed(guessed)}: without evaluation drives, what is usual is assumed."
         )
     return " ".join([*said, *left_out])

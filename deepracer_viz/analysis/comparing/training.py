@@ -166,7 +166,7 @@ def _verdict(models: pd.DataFrame, left_out: list[str]) -> str:
     elif len(known) > 1:
         said.append("None of them finished every second drive at any time: train on.")
     told = {
-        "converged": "has learnt what it can: change the reward or the action space to get further",
+        "converged": "has learnt what it can: change the reward or the actions to get further",
         "still learning": "is still learning: train on",
         "over-trained": "was better before and has been over-trained: go back to an earlier checkpoint",
         "collapsed": "has forgotten how to drive: go back to an earlier checkpoint",

@@ -41,7 +41,7 @@ def command_not_reached(comparison: Comparison, stretches: list[Stretch]) -> Ite
             f"In {stretch.section} ({WHERE}) {PASSES} are told to drive {command:.2f} m/s and reach "
             f"{command / here:.2f} m/s; elsewhere the command is {usual:.2f} times the true speed.",
             "The wheels spin or the command changes faster than the car can follow: take reward away for jumps of "
-            "the speed, and offer speeds closer to each other in the action space.",
+            "the speed, and offer speeds closer to each other among its actions.",
         )
 
 
@@ -54,13 +54,14 @@ def actions_fight_each_other(comparison: Comparison, stretches: list[Stretch]) -
         least = max(MORE_FLIPS * np.nan_to_num(usual), LEAST_FLIPS * top)
         if not here > least:
             continue
+        against = "" if np.isnan(usual) else f", {usual:.2f} m/s elsewhere"
         yield Claim(
             "actions fight each other",
             stretch.section,
             stretch.cells,
             here / least,
             f"In {stretch.section} ({WHERE}) the speed command of {PASSES} jumps to and fro by "
-            f"{here:.2f} m/s in each step, {usual:.2f} m/s elsewhere; {SPEEDS}.",
+            f"{here:.2f} m/s in each step{against}; {SPEEDS}.",
             "Take reward away when the speed differs much from that of the step before, or train longer: the model "
             "has not decided there between fast and slow actions.",
         )

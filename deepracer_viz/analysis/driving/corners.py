@@ -50,7 +50,9 @@ def brakes_too_late(comparison: Comparison, stretches: list[Stretch]) -> Iterato
         strength = max((stretch.entry - 1) / (TOO_FAST - 1), stretch.falls_in(corner) / FALLS)
         if not strength >= 1:
             continue
-        lowest = stretch.pace.argmin()
+        inside = np.isin(stretch.cells, comparison.cells_of(corner))
+        deepest = np.where(inside, stretch.pace / stretch.possible, np.inf).argmin()
+        at_best = np.fmax(stretch.possible, comparison.pace(comparison.usual_of_fast[0])[stretch.cells])
         entry = ""
         if stretch.entry >= TOO_FAST:
             entry = f"come in up to {100 * (stretch.entry - 1):.0f} % faster than it allows, and then "
@@ -59,8 +61,8 @@ def brakes_too_late(comparison: Comparison, stretches: list[Stretch]) -> Iterato
             corner,
             stretch.with_entry,
             strength,
-            f"In {corner} ({WHERE}) {PASSES} {entry}slow down to {stretch.pace[lowest]:.2f} m/s deep "
-            f"in the corner, where {stretch.possible[lowest]:.2f} m/s is possible.",
+            f"In {corner} ({WHERE}) {PASSES} {entry}are down to {stretch.pace[deepest]:.2f} m/s "
+            f"where {at_best[deepest]:.2f} m/s is possible.",
             "Take reward away for high speed where the waypoints ahead turn, from a metre or two before the corner "
             "on, so that the car is slow enough when it turns in.",
             seen=False,
@@ -70,21 +72,18 @@ def brakes_too_late(comparison: Comparison, stretches: list[Stretch]) -> Iterato
 def line_too_long(comparison: Comparison, stretches: list[Stretch]) -> Iterator[Claim]:
     """A line further out than in this model's other corners: at least `BY_LINE` of the lost time is the line's."""
     for stretch in stretches:
-        cells = stretch.cells
         corner, share = stretch.corner, stretch.by_line
         if not corner or share < BY_LINE:
             continue
-        inside = comparison.cells_of(corner)
-        driven, fast = stretch.driven(inside)
-        against = f", the fastest {fast:.2f} m" if fast is not None else ""
+        whole = Stretch(comparison, comparison.cells_of(corner))
+        driven, centre = (round(float(m), 2) for m in (whole.driven, comparison.length[whole.cells].sum()))
+        longer = f", {driven:.2f} m against the {centre:.2f} m of the centre-line" if driven > centre else ""
         yield Claim(
             "line too long",
             corner,
-            cells,
+            stretch.cells,
             share / BY_LINE,
-            f"Through {corner} ({WHERE}) {PASSES} drive {driven:.2f} m{against}, "
-            f"{comparison.length[inside].sum():.2f} m along the centre-line: the line is further out than in the other "
-            "corners.",
+            f"In {corner} ({WHERE}) the line is further out than in the other corners{longer}: {SPEEDS}.",
             "Reward being on the inside of the track in the middle of this corner, or stop rewarding the "
             "centre-line there.",
         )
@@ -102,13 +101,14 @@ def over_steering(comparison: Comparison, stretches: list[Stretch]) -> Iterator[
         least = max(MORE_SWING * np.nan_to_num(usual), limit)
         if not here > least:
             continue
+        against = "" if np.isnan(usual) else f", {usual:.0f}° in other corners"
         yield Claim(
             "over-steering",
             corner,
             place.cells,
             here / least,
             f"In {corner} ({WHERE}) the steering of {PASSES} is corrected by {here:.0f}° to and fro "
-            f"within the turn, {usual:.0f}° in other corners; {SPEEDS}.",
+            f"within the turn{against}; {SPEEDS}.",
             "Take reward away for changes of the steering angle within a corner, and offer a medium steering angle "
             "so that the car need not choose between too much and too little.",
         )

@@ -6,7 +6,7 @@ import numpy as np
 
 from deepracer_viz.analysis.driving.comparison import Comparison, runs
 from deepracer_viz.analysis.driving.signs import commanded, lock, swing
-from deepracer_viz.analysis.driving.stretch import PASSES, SPEEDS, WHERE, Claim, Stretch
+from deepracer_viz.analysis.driving.stretch import AT_TOP, PASSES, SPEEDS, WHERE, Claim, Stretch
 
 FIRST_PART = 0.25
 """Share of a straight in which lost time is the exit of the corner before it ..."""
@@ -23,16 +23,8 @@ LEAST_SWING = 1 / 6
 LEAST_WEAVE = 1.0
 """Metres of swinging that are weaving: less is one swing, as after a corner."""
 
-LEAST_EARLIER = 0.3
-"""Metres below which the evidence does not say how much earlier the brakes come: less is not told apart from noise."""
-
-AT_TOP = 0.95
-"""A command of this share of the highest one is full speed: the car is not told to go slower."""
-
-_ABOUT = (
-    2.0  # m: what steering swings about is its mean over so many, more than a swing and less than a corner
-)
-_HOLDS = 0.3  # m over which steering is averaged: one or two steps, as a single one turns no car
+LEAST_LONGER = 0.001
+"""Share by which a way that swings is told to be longer than the track: less rounds to nothing."""
 
 
 def slow_on_a_straight(comparison: Comparison, stretches: list[Stretch]) -> Iterator[Claim]:
@@ -50,7 +42,7 @@ def slow_on_a_straight(comparison: Comparison, stretches: list[Stretch]) -> Iter
         if told[stretch.centre] > AT_TOP * np.nanmax(told):
             advice = (
                 "The car is told to drive its highest speed there and does not get it: see whether it still steers "
-                "there, or raise the top speed of the action space."
+                "there, or offer a faster action."
             )
         else:
             advice = (
@@ -79,21 +71,12 @@ def brakes_too_early(comparison: Comparison, stretches: list[Stretch]) -> Iterat
         before = not stretch.catches_up if stretch.in_corner else stretch.along_section >= LAST_PART
         if not corner or not before:
             continue
-        place = comparison.length[stretch.cells].cumsum()
-        slow, could = (
-            np.argmax(pace < AT_TOP * pace[: len(pace) // 2 + 1].max())
-            for pace in (stretch.pace, stretch.possible)
-        )
-        metres = place[could] - place[slow]
-        early = (
-            f"the brakes come {metres:.1f} m earlier than they have to: " if metres >= LEAST_EARLIER else ""
-        )
         yield Claim(
             "brakes too early",
             corner,
             stretch.cells,
             1.0,
-            f"{'In' if stretch.in_corner else 'Before'} {corner} ({WHERE}) {early}{SPEEDS}.",
+            f"{'In' if stretch.in_corner else 'Before'} {corner} ({WHERE}) {stretch.earlier}{SPEEDS}.",
             "Pay for speed up to the corner: let the reward look fewer waypoints ahead before it asks for less "
             "speed, and offer a medium speed so that the car need not drop to the slowest.",
             seen=False,
@@ -144,15 +127,16 @@ def weaving(comparison: Comparison, stretches: list[Stretch]) -> Iterator[Claim]
                 continue
             stretch = Stretch(comparison, part)
         here = stretch.here(swings)
-        metres = np.nanmean(comparison.traces.metres[:, stretch.cells], axis=0).sum()
-        longer = 100 * (metres / comparison.length[stretch.cells].sum() - 1)
+        against = "" if np.isnan(usual) else f", {usual:.0f}° elsewhere"
+        longer = stretch.driven / comparison.length[stretch.cells].sum() - 1
+        way = f", and the way is {100 * longer:.1f} % longer than the track" if longer >= LEAST_LONGER else ""
         yield Claim(
             "weaving",
             stretch.section,
             stretch.cells,
             here / least,
             f"On {stretch.section} ({WHERE}) the steering of {PASSES} swings by {here:.0f}° to each "
-            f"side, {usual:.0f}° elsewhere, and the way is {longer:.1f} % longer than the track.",
+            f"side{against}{way}.",
             "Take reward away when the steering angle changes sides or is large where the track is straight, and "
-            "offer small steering angles in the action space.",
+            "offer small steering angles among its actions.",
         )

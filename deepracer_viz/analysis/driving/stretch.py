@@ -6,10 +6,17 @@ from functools import cached_property
 import numpy as np
 
 from deepracer_viz.analysis.driving.comparison import Comparison, runs
+from deepracer_viz.analysis.words import counted
 
 _ENTRY = 3.0  # m before a stretch in which speed was carried into it
 _TURN_IN = 1.0  # m before a corner that count as the way into it
 
+
+AT_TOP = 0.95
+"""From this share of the highest pace or command on a car is not slowing down, or not told to."""
+
+LEAST_EARLIER = 0.3
+"""Metres below which the evidence does not say how much earlier the brakes come: less is not told apart from noise."""
 
 WHERE, PASSES, SPEEDS = "{where}", "{passes}", "{speeds}"
 """Stand in a claim's evidence for the words of the stretch that it is told of in the end."""
@@ -130,12 +137,13 @@ class Stretch:
         """Its cells, and those before it in which the car comes in too fast."""
         return np.append(self.carried_in, self.cells)
 
-    def driven(self, cells: np.ndarray) -> tuple[float, float | None]:
-        """Mean metres driven in some cells by all drives, and by the fast ones (None where none drove them whole)."""
-        metres = self.comparison.traces.metres[:, cells].sum(axis=1)
-        fast = metres[self.comparison.fast]
-        fast = fast[np.isfinite(fast)]
-        return float(np.nanmean(metres)), float(fast.mean()) if len(fast) else None
+    @property
+    def driven(self) -> float:
+        """Mean metres over ground of the drives that drove it whole; NaN where none did."""
+        comparison = self.comparison
+        whole = np.isfinite(comparison.seconds[:, self.cells].sum(axis=1))
+        metres = comparison.traces.metres[whole][:, self.cells].sum(axis=1)
+        return float(metres.mean()) if whole.any() else np.nan
 
     @property
     def in_corner(self) -> bool:
@@ -228,20 +236,50 @@ class Stretch:
     def fill_in(self, evidence: str) -> str:
         """The evidence of a claim, with the words of this stretch."""
         first, last = self.waypoints
-        passes = f"{len(self.seconds)} {'laps' if self.comparison.laps else 'passes (too few complete laps)'}"
         return evidence.format(
-            where=f"waypoints {first}-{last}", passes=passes, speeds=f"{passes} {self.speeds}"
+            where=f"waypoints {first}-{last}", passes=self.passes, speeds=f"{self.passes} {self.speeds}"
+        )
+
+    @property
+    def passes(self) -> str:
+        """In words: how many drives drove it whole."""
+        return (
+            counted(len(self.seconds), "lap")
+            if self.comparison.laps
+            else f"{counted(len(self.seconds), 'pass')} (too few complete laps)"
         )
 
     @property
     def speeds(self) -> str:
-        """In words: the mean speed of all, and of the fast ones, and what is possible."""
+        """In words: the mean speed of all, and what shows that more can be had, which the cost is measured against.
+
+        Like the cost, these are means cell by cell: a drive that began in the midst counts where it drove. What this
+        model reaches elsewhere is no limit to it where its fast drives are faster still.
+        """
         comparison = self.comparison
         metres = comparison.length[self.cells].sum()
-        fast = comparison.seconds[comparison.fast][:, self.cells].sum(axis=1)
-        fast = fast[np.isfinite(fast)]
-        possible = comparison.possible[self.cells].sum()
-        text = f"average {metres / comparison.usual[0, self.cells].sum():.2f} m/s"
-        if len(fast):
-            text += f", the {len(fast)} fastest {metres / fast.mean():.2f} m/s"
-        return f"{text}, and {metres / possible:.2f} m/s is possible with what this model reaches elsewhere"
+        usual, fast, possible = (
+            round(float(metres / seconds[self.cells].sum()), 2)
+            for seconds in (comparison.usual[0], comparison.usual_of_fast[0], comparison.possible)
+        )
+        text, fastest = f"average {usual:.2f} m/s", f"the {comparison.fast.sum()} fastest"
+        if fast > max(usual, possible):
+            return f"{text}, {fastest} {fast:.2f} m/s"
+        if fast > usual:
+            text += f", {fastest} {fast:.2f} m/s"
+        elif fast <= usual:  # which no comparison with NaN is
+            text += f", {fastest} no more"
+        return f"{text}, and {possible:.2f} m/s is possible with what this model reaches elsewhere"
+
+    @property
+    def earlier(self) -> str:
+        """In words: how much earlier than they have to the brakes come, "" where that is not known."""
+        slower = [pace < AT_TOP * pace[: len(pace) // 2 + 1].max() for pace in (self.pace, self.possible)]
+        if not all(places.any() for places in slower):
+            return ""
+        place = self.comparison.length[self.cells].cumsum()
+        slows, could = (place[places.argmax()] for places in slower)
+        metres = could - slows
+        return (
+            f"the brakes come {metres:.1f} m earlier than they have to: " if metres >= LEAST_EARLIER else ""
+        )

@@ -11,6 +11,7 @@ import pandas as pd
 from deepracer_viz.analysis.driving.comparison import resampled
 from deepracer_viz.analysis.driving.kept import KeptTraces
 from deepracer_viz.analysis.driving.traces import Traces, borders, driven_rows, lay_along, unroll
+from deepracer_viz.analysis.words import counted
 from deepracer_viz.track import Track, rebuild_track
 
 FAST_SHARE = 0.1
@@ -507,22 +508,24 @@ def best_possible_lap(times: pd.DataFrame, seed: int = 0) -> BestLap:
 
 def _best_verdict(answer: BestLap) -> str:
     """What the sum of the best sections is worth, in plain words."""
-    text = (
-        f"The fastest lap takes {answer.fastest:.2f} s; the best time of every section adds up to "
-        f"{answer.best_sections:.2f} s"
-    )
+    # Differences alone: driven from the first step on, a lap is some hundredths of a second shorter than its official
+    # time, which the page tells of the same lap.
+    gap, dealt = answer.fastest - answer.best_sections, answer.shuffled - answer.fastest
     if answer.laps < LEAST_LAPS:
-        return f"{text}, but with fewer than {LEAST_LAPS} laps (n = {answer.laps}) that says little."
-    gap = answer.fastest - answer.best_sections
+        return f"With fewer than {LEAST_LAPS} laps (n = {answer.laps}) the best time of every section says little."
     if gap < 0.005:
-        return f"{text}: there is nothing to be joined (n = {answer.laps} laps)."
-    text += (
-        f". But the best of {answer.laps} passes in every section is luck as well: as many laps put together at "
-        f"random from these section times are {answer.shuffled:.2f} s at their best. "
+        return (
+            "The fastest lap has the best time of every section: there is nothing to be joined "
+            f"({counted(answer.laps, 'lap')})."
+        )
+    text = (
+        f"With the best time of every section the fastest lap would be {gap:.2f} s faster. But the best of "
+        f"{answer.laps} passes in every section is luck as well: the best of as many laps put together at random from "
+        f"these section times is {abs(dealt):.2f} s {'slower' if dealt > 0 else 'faster'} than it. "
     )
     if answer.gain >= 0.05 and answer.fastest > answer.shuffled_high:
         return (
-            f"{text}Of the {gap:.2f} s between, {answer.luck:.2f} s are such luck, and {answer.gain:.2f} s are there "
+            f"{text}Of the {gap:.2f} s, {answer.luck:.2f} s are such luck, and {answer.gain:.2f} s are there "
             "to be had by a lap that joins good sections: the car gives away in one what it wins in another, so "
             "reward the time of the whole lap."
         )

@@ -6,6 +6,7 @@ from deepracer_viz.analysis.driving import DETECTORS, driving_verdict, find_inef
 from deepracer_viz.analysis.driving.comparison import LEAST_LAPS
 from deepracer_viz.analysis.driving.findings import LEAST_COST, SURE
 from deepracer_viz.track import rebuild_track
+from tests.analysis.driving.evidence import contradictions
 from tests.analysis.driving.oval import RADIUS, SECTIONS, drive, joined, laps, oval, track_of
 from tests.analysis.driving.truth import ENDS_HERE, KINDS, faultless, planted
 
@@ -67,6 +68,7 @@ class TestHeldToTheTruth:
         for seed in SEEDS:
             truth = planted(kind, seed)
             findings = find_inefficiencies(truth.steps, truth.episodes, truth.track)
+            assert not contradictions(findings)
             here = findings[(findings["kind"] == kind) & (findings["section"] == truth.section)]
             ratios += (here["seconds_per_lap"] / truth.cost).tolist()
             if here.empty:
@@ -81,6 +83,7 @@ class TestHeldToTheTruth:
         for seed in SEEDS:
             truth = planted(ENDS_HERE, seed)
             findings = find_inefficiencies(truth.steps, truth.episodes, truth.track)
+            assert not contradictions(findings)
             here = findings[(findings["kind"] == ENDS_HERE) & (findings["section"] == truth.section)]
             ratios += (here["completion_gain"] / truth.completion_gain).tolist()
         assert len(ratios) >= 0.9 * len(SEEDS)
@@ -110,6 +113,7 @@ class TestFindings:
         assert LEAST_LAPS <= row["laps"] <= 40
         assert np.isnan(row["completion_gain"])
         start = track.sections.set_index("section").loc["S2", "start"]
+        assert not contradictions(findings)
         first, last = track.distance[[row["waypoint_from"], row["waypoint_to"]]] - start
         assert -0.5 <= first <= 1.2
         assert 3.8 <= last <= 6
@@ -309,13 +313,32 @@ class TestVerdict:
         assert "4 drives were traced" in verdict
 
 
+@pytest.mark.parametrize(
+    ("evidence", "holds"),
+    [
+        ("88 laps average 2.51 m/s, the 7 fastest 2.96 m/s, and 2.69 m/s is possible with what", False),
+        ("12 laps average 1.54 m/s, the 3 fastest 1.45 m/s, and 1.73 m/s is possible with what", False),
+        ("12 laps average 1.54 m/s, the 2 fastest 1.65 m/s, and 1.73 m/s is possible with what", False),
+        ("12 laps average 1.54 m/s, the 3 fastest no more, and 1.73 m/s is possible with what", True),
+        ("88 laps average 2.51 m/s, the 7 fastest 2.96 m/s.", True),
+        ("the steering of 40 laps swings by 4° to each side, 11° elsewhere.", False),
+        ("In T1 40 laps are slow.", False),
+    ],
+)
+def test_evidence_that_contradicts_itself_is_noticed(evidence, holds):
+    findings = pd.DataFrame({"kind": ["any"], "evidence": [evidence]})
+    assert bool(contradictions(findings)) is not holds
+
+
 def test_there_is_one_detector_for_each_kind():
     assert len(DETECTORS) == len(KINDS) == 11
     assert len({detect.__name__ for detect in DETECTORS}) == 11
     assert all(detect.__doc__ for detect in DETECTORS)
 
 
-@pytest.mark.parametrize("log", ["drfc-one-worker", "console-2022-robomaker.log", "console-2020-clone"])
+@pytest.mark.parametrize(
+    "log", ["drfc-one-worker", "drfc-three-workers", "console-2022-robomaker.log", "console-2020-clone"]
+)
 def test_findings_of_real_logs_are_whole(real_logs, log):
     from deepracer_viz import load_run
 
@@ -327,3 +350,4 @@ def test_findings_of_real_logs_are_whole(real_logs, log):
     assert findings["seconds_per_lap"].is_monotonic_decreasing
     assert not findings.duplicated(["kind", "section", "waypoint_from"]).any()
     assert findings["evidence"].str.contains("{", regex=False).sum() == 0
+    assert not contradictions(findings)
