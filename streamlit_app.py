@@ -155,6 +155,7 @@ if view == LEAGUE:
     with st.sidebar:
         target = race_target()
     league.show(models, target, open_model)
+    files = models = None
     st.stop()
 
 with st.sidebar:
@@ -375,3 +376,7 @@ else:
             )
     report.show(run.report, len(run.steps) + len(run.evaluation_steps))
     looking.watch()
+
+# Streamlit holds the names of the page that was drawn last, and with them what a visitor brought, when they have left.
+files = models = run = drives = placed = episodes = laps = track = about = compared = None
+screens, take_comparison = {}, None

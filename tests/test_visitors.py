@@ -2,13 +2,14 @@
 
 import gc
 import shutil
+import threading
 import weakref
 from pathlib import Path
 
 import pytest
 from streamlit.runtime.caching import clear_session_data_cache, clear_session_resource_cache
 
-from deepracer_viz.page import checkpoints, models
+from deepracer_viz.page import checkpoints, memory, models
 from tests.step_lines import drive, log
 from tests.test_page import open_page, said
 
@@ -112,8 +113,9 @@ def test_uploads_of_the_same_name_are_two_models():
     assert not [name for name in open_page().selectbox(key="model").options if "yours" in name]
 
 
-def test_nothing_learnt_of_an_upload_outlives_its_visitor(monkeypatch):
-    held = []
+@pytest.mark.parametrize("view", ["One model", "League"])
+def test_nothing_of_an_upload_outlives_its_visitor(monkeypatch, view):
+    held, given_back = [], threading.Event()
 
     def noted(function):
         def call(*args, **more):
@@ -123,21 +125,35 @@ def test_nothing_learnt_of_an_upload_outlives_its_visitor(monkeypatch):
 
         return call
 
+    def dropped(files):
+        held.extend(weakref.ref(file) for file in files)
+        return models_dropped(files)
+
+    models_dropped = models.models_dropped
+    monkeypatch.setattr(models, "models_dropped", dropped)
     for module, name in (
         (models, "load_run"),
         (checkpoints, "predict_races"),
         (checkpoints, "choose_checkpoint"),
     ):
         monkeypatch.setattr(module, name, noted(getattr(module, name)))
+    monkeypatch.setattr(memory, "give_back", given_back.set)
+    monkeypatch.setattr(memory, "_SOON", 0.0)
     page = open_page()
     held.clear()
     page.file_uploader(key="files").upload("log.txt", log(drive(7, laps=(1, 4))), "text/plain").run()
     assert not page.exception
-    assert len(held) == 3 and any(answer() is not None for answer in held)
+    kinds = {type(answer()).__name__ for answer in held}
+    assert {"UploadedFile", "TrainingRun", "RaceModel", "CheckpointChoice"} <= kinds
+    if view == "League":
+        page.button_group(key="view").set_value(["League"]).run()
+        assert not page.exception
+    assert not given_back.is_set()
     # What the server does once a visitor has gone for good; all pages under test are of one session.
     for clear in (clear_session_data_cache, clear_session_resource_cache):
         clear("test session id")
-    # Streamlit holds the names of the page that was drawn last until it draws another.
-    page = open_page()
+    # Nobody else draws a page meanwhile.
+    del page
     gc.collect()
-    assert not [type(answer()) for answer in held[:3] if answer() is not None]
+    assert not [type(answer()) for answer in held if answer() is not None]
+    assert given_back.wait(60)

@@ -1,8 +1,6 @@
 """Models at hand: the samples, a folder of models, and what a visitor drops on the page."""
 
 import argparse
-import ctypes
-import gc
 import logging
 import os
 import re
@@ -12,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-import pyarrow as pa
 import streamlit as st
 
 from deepracer_viz import LogError, Track, TrainingRun, load_run, load_track
 from deepracer_viz.analysis.placing import Placed, place
 from deepracer_viz.logs.sources import Progress, find_models
+from deepracer_viz.page import memory
 from deepracer_viz.page.text import plain
 
 _ARCHIVE = re.compile(r"(?i)\.(tar\.gz|tgz|tar|zip)$")
@@ -124,27 +122,13 @@ class Shelf:
             self._slots.clear()
 
 
-def _give_back(shelf: Shelf) -> None:
-    """Let go of a visitor's models, and give their memory back to the system.
-
-    Allocators keep what becomes free for later, and the next visitor's thread may not even be served from it.
-    """
-    shelf.clear()
-    gc.collect()
-    pa.default_memory_pool().release_unused()
-    # Only the C library of most Linux systems has it.
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
-    if trim is not None:
-        trim(0)
-
-
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _shared_shelf() -> Shelf:
     """Samples and folder models are read once for all visitors."""
     return Shelf(MODELS_KEPT, MEMORY_KEPT)
 
 
-@st.cache_resource(max_entries=1, scope="session", show_spinner=False, on_release=_give_back)
+@st.cache_resource(max_entries=1, scope="session", show_spinner=False, on_release=Shelf.clear)
 def _own_shelf() -> Shelf:
     """Uploads stay with the visitor who brought them."""
     return Shelf(4, MEMORY_KEPT // 4)
@@ -184,7 +168,10 @@ def models_dropped(files: list) -> dict[str, Model]:
 
 def shelf_of(model: Model) -> Shelf:
     """Return where a model is, or will be, held."""
-    return _shared_shelf() if model.shared else _own_shelf()
+    if model.shared:
+        return _shared_shelf()
+    memory.give_back_after_session()
+    return _own_shelf()
 
 
 def read_model(name: str, model: Model) -> TrainingRun:

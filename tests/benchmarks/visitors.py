@@ -52,7 +52,8 @@ def enter(browser: Browser, url: str, log: Path | None):
     page = context.new_page()
     page.goto(url)
     if log:
-        drop = page.get_by_test_id("stFileUploader").first.locator("input[type=file]")
+        drop = page.get_by_test_id("stFileUploader").filter(has_text="Drop your logs here")
+        drop = drop.locator("input[type=file]")
         drop.wait_for(state="attached", timeout=PATIENCE)
         drop.set_input_files(log)
         expect(page.get_by_role("heading", level=1)).to_contain_text("(yours)", timeout=PATIENCE)

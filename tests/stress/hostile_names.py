@@ -18,6 +18,11 @@ def files() -> dict[str, bytes]:
     """Files of the model: a training, two evaluations, and files that cannot be read."""
     lesson, race = drive(30, laps=tuple(range(0, 30, 3)), length=40), drive(3, laps=(0, 1), length=60)
     facts = {"WORLD_NAME": HOSTILE, "RACE_TYPE": HOSTILE, "JOB_TYPE": "TRAINING"}
+    facts |= {"ROLLOUT_IDX": HOSTILE, "NUM_WORKERS": HOSTILE, "MODEL_NAME": HOSTILE, "CAR_NAME": HOSTILE}
+    broken = [
+        f"SIM_TRACE_LOG:1,2,{HOSTILE}",
+        f"SIM_TRACE_LOG:{WORD},1,0,0,0,0,0,0,0,False,True,0,1,17.67,1,{WORD}",
+    ]
     trainer = [
         "pretrained_s3_prefix=" + WORD.replace("/", "|"),
         "Checkpoint> Restoring from path=./pretrained_checkpoint/agent/2_Step-900.ckpt",
@@ -25,7 +30,10 @@ def files() -> dict[str, bytes]:
         f"training_algorithm {WORD}",
     ]
     metadata = {
-        "action_space": [{"steering_angle": -30, "speed": 1}, {"steering_angle": 0, "speed": 2}],
+        "action_space": [
+            {"steering_angle": -30, "speed": 1, "index": HOSTILE},
+            {"steering_angle": 0, "speed": 2, HOSTILE: HOSTILE},
+        ],
         "sensor": [HOSTILE],
         "neural_network": HOSTILE,
         "training_algorithm": HOSTILE,
@@ -33,13 +41,14 @@ def files() -> dict[str, bytes]:
         "version": HOSTILE,
     }
     return {
-        f"logs/{HOSTILE}.log": "\n".join([str(facts), *lines(lesson), ""]).encode(),
+        f"logs/{HOSTILE}.log": "\n".join([str(facts), *lines(lesson), *broken, ""]).encode(),
         f"sim/{HOSTILE} one.log": b"{'JOB_TYPE': 'EVALUATION'}\n" + log(race),
         f"sim/{HOSTILE} two.log": b"{'JOB_TYPE': 'EVALUATION'}\n" + log(drive(4, length=70, begins=99.0)),
         "trainer.log": "\n".join([*trainer, ""]).encode(),
         "model_metadata.json": json.dumps(metadata).encode(),
         f"{HOSTILE}/metrics.json": b'{"metrics": [',
         f"{HOSTILE}.zip": b"PK\x03\x04 no archive",
+        f"{HOSTILE}/sim-trace/training/{HOSTILE}/0-iteration.csv": f"episode,steps,{HOSTILE}\n0,1,{HOSTILE}\n".encode(),
     }
 
 
