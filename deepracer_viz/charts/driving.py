@@ -201,7 +201,12 @@ def _draw_panels(with_findings: bool, with_strip: bool, tooltip: list[alt.Toolti
         alt.Y("true_speed:Q")
         .title("Speed (m/s)")
         .axis(tickCount=5, **_PANEL_AXIS)
-        .scale(zero=False, range=_signals("speed_bottom", "speed_top"))
+        .scale(
+            domain=[slot("slowest"), slot("fastest")],
+            nice=True,
+            zero=False,
+            range=_signals("speed_bottom", "speed_top"),
+        )
     )
     steering = (
         alt.Y("steering_angle:Q")
@@ -390,7 +395,13 @@ def _ends_of_panels(shown: pd.DataFrame, count: int) -> dict[str, object]:
     angles = [shown[name].to_numpy() for name in ("steering_low", "steering_high", "steering_angle")]
     steepest = float(np.nan_to_num(np.abs(angles)).max(initial=10))
     full = steepest - steepest % 10
+    # Told, not left to Vega: of the marks that only show under the pointer it would know no extent.
+    speeds = shown[["true_speed", "true_speed_low", "true_speed_high", "speed"]].to_numpy(float)
+    speeds = speeds[np.isfinite(speeds)]
+    slowest, fastest = (float(speeds.min()), float(speeds.max())) if len(speeds) else (0.0, 1.0)
     return {
+        "slowest": slowest,
+        "fastest": max(fastest, slowest + 0.01),
         "first": first,
         "last": last,
         "span": last - first,

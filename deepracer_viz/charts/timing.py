@@ -266,6 +266,8 @@ def _drawing_of_delta() -> Drawing:
         .legend(symbolType="stroke", symbolSize=400)
     )
     dash = alt.StrokeDash("who:N").title(None).scale(domain=names, range=[[1, 0], [6, 3]])
+    # Hidden, not filtered: of no row at all an axis would have no extent, and Vega would warn of it.
+    seen = alt.condition(hover, alt.value(1), alt.value(0))
     strips = []
     for quantity, title in (("speed", "Speed (m/s)"), ("steering", "Steering")):
         ends = [f"{quantity}_{end}" for end in "ab"]
@@ -273,8 +275,8 @@ def _drawing_of_delta() -> Drawing:
             who=f"datum.end == '{ends[0]}' ? {inside('a')} : {inside('b')}"
         )
         y = _strip_axis("value", title, quantity)
-        here = both.transform_filter(hover).mark_circle(size=70, opacity=1)
-        strips.append(alt.layer(both.mark_line().encode(y, who, dash), here.encode(y, who)))
+        here = both.mark_circle(size=70).encode(y, who, opacity=seen)
+        strips.append(alt.layer(both.mark_line().encode(y, who, dash), here))
     lost = _strip_axis("delta", "Time lost (s)", "delta")
     strips.append(
         alt.layer(
@@ -283,7 +285,7 @@ def _drawing_of_delta() -> Drawing:
             ),
             table("zero").mark_rule(strokeWidth=1).encode(y=alt.YDatum(0)),
             base.mark_line(color=NEUTRAL).encode(lost),
-            base.transform_filter(hover).mark_circle(color=NEUTRAL, size=70, opacity=1).encode(lost),
+            base.mark_circle(color=NEUTRAL, size=70).encode(lost, opacity=seen),
         )
     )
     whole = {"y": alt.value(alt.expr("names_bottom")), "y2": alt.value(alt.expr("height"))}
