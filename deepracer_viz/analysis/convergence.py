@@ -319,7 +319,9 @@ def _markers(iterations):
     def best(name, measure):
         values = iterations[measure]
         if values.max() > 0 or (measure == "reward_scaled_smooth" and values.notna().any()):
-            found.append((name, values.idxmax(), measure))
+            # Means of the same figures in another order differ in the last digit: the first of them counts.
+            first = np.flatnonzero(values >= values.max() - 1e-9 * abs(values.max()))[0]
+            found.append((name, first, measure))
 
     best("Best smoothed reward", "reward_scaled_smooth")
     best("Best smoothed progress", "progress_mean_smooth")

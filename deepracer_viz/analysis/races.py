@@ -90,7 +90,7 @@ _SMALLEST_CURVATURE = 0.05
 _MOST_STEPS, _CLOSE = 30, 0.01
 _MOST_OFF_TRACKS, _NO_SHARE = 16, 1e-9
 _TIMES = 64
-_CERTAIN = 8.3  # SDs beyond which the normal distribution function is 0 or 1 to sixteen digits
+_NEVER, _SURELY = -38.5, 8.3  # SDs beyond which the normal distribution function is 0 or 1 to the last digit
 _SUREST, _LEAST_LOG_OVER = 1 - 1e-15, np.log(1e-12)
 
 
@@ -745,7 +745,7 @@ def _chance_under(goals, chances, times, noise, race: RaceFormat) -> tuple[np.nd
     laps = race.laps if race.kind == "mean of laps" else 1
     distance = (goals - times) * (np.sqrt(laps) / noise)
     # Most goals are far from a checkpoint's times: all of its laps are under them, or none.
-    near = np.flatnonzero(np.abs(distance) < _CERTAIN)
+    near = np.flatnonzero((distance > _NEVER) & (distance < _SURELY))
     finishes = chances**laps
     fast = finishes.ravel()[near // len(goals)] * special.ndtr(distance.ravel()[near])
     answers = []

@@ -207,6 +207,11 @@ class TestFewData:
 
 
 class TestOdds:
+    def test_a_tiny_chance_is_told_from_none(self):
+        odds = race_odds(known([0.9, 0.9], [10.0, 20.0], 0.1), RaceFormat(attempts=1, target=9.0))
+        assert odds["win_chance"].iloc[0] == pytest.approx(0.9 * special.ndtr(-10), rel=1e-9, abs=0)
+        assert odds["win_chance"].iloc[1] == 0
+
     def test_best_lap_by_its_formula(self):
         odds = race_odds(known(0.6, 12.0, 0.3), RaceFormat(attempts=4, target=12.1)).iloc[0]
         assert odds.win_chance == pytest.approx(1 - (1 - 0.6 * special.ndtr(0.1 / 0.3)) ** 4)
