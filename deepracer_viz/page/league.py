@@ -252,7 +252,8 @@ def _choose_track(models: Counter, done: bool) -> str:
         options.append(asked)
     if len(options) <= 2:
         return options[0]
-    if not st.session_state.get("league_track_settled") or asked not in options:
+    unsettled = not st.session_state.get("league_track_settled") or asked not in options
+    if unsettled and st.session_state.get("league_track") != options[0]:
         st.session_state["league_track"] = options[0]
     return st.selectbox(
         "Track",
