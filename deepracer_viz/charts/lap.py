@@ -158,16 +158,18 @@ def _subtitle(trace: LapTrace, other: LapTrace | None, every: int) -> list[str]:
 
 
 def _tooltip() -> dict:
+    # The areas by which a chart finds the nearest step hold that step as their own "datum".
+    step = "(datum.datum || datum)"
     told = [
-        "'Step': format(datum.step, 'd')",
-        "'Time (s)': format(datum.time, '.2f')",
-        "'Section': datum.section",
-        "'Steering (°, left positive)': format(datum.steering_angle, '+.1f')",
-        "'Reward': format(datum.reward, '.3g')",
-        "'Progress (%)': format(datum.progress, '.1f')",
+        f"'Step': format({step}.step, 'd')",
+        f"'Time (s)': format({step}.time, '.2f')",
+        f"'Section': {step}.section",
+        f"'Steering (°, left positive)': format({step}.steering_angle, '+.1f')",
+        f"'Reward': format({step}.reward, '.3g')",
+        f"'Progress (%)': format({step}.progress, '.1f')",
     ]
     # A drive of one step has no speed, of which the tooltip would say "null".
-    speed = "isValid(datum.true_speed) ? {'True speed (m/s)': format(datum.true_speed, '.2f')} : {}"
+    speed = f"isValid({step}.true_speed) ? {{'True speed (m/s)': format({step}.true_speed, '.2f')}} : {{}}"
     return alt.value(alt.expr(f"merge({{{', '.join(told)}}}, {speed})"))
 
 

@@ -6,6 +6,10 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
+DRAWN = """() => {
+    const charts = [...document.querySelectorAll('.st-key-screen [data-testid="stVegaLiteChart"]')]
+    return charts.length && charts.every(chart => chart.querySelector('svg.marks, canvas'))
+}"""
 MODEL = "?model=planted-faults+%28sample%29"
 
 
@@ -54,7 +58,7 @@ def test_a_clicker_steps_through_questions_that_fill_the_screen(room, width, hei
     for _ in range(6):
         page.keyboard.press("PageDown")
         settle(page)
-        page.wait_for_timeout(1500)
+        page.wait_for_function(DRAWN, timeout=120_000)
         seen.append(chosen(page, "question"))
         page.screenshot(path=SCREENSHOTS / f"room-{width}-{seen[-1].replace(' ', '-')}.png")
         charts = page.locator('.st-key-screen [data-testid="stVegaLiteChart"]')

@@ -1,4 +1,7 @@
+import re
+
 import pytest
+import vl_convert
 
 from deepracer_viz import load_run
 from deepracer_viz.analysis.lap import lap_trace
@@ -71,3 +74,19 @@ def test_a_long_drive_is_thinned_and_says_so(run, traces):
     sheet = lap_map_sheet(trace, run.track)
     assert len(sheet.tables["line"]) <= STEPS
     assert "every" in sheet_title(sheet)
+
+
+def test_the_nearest_step_is_told_by_its_own_figures(traces):
+    compiled = vl_convert.vegalite_to_vega(lap_sheet(traces[0], traces[1], 3).to_dict())
+    nearest = []
+
+    def look(mark: dict) -> None:
+        if any(change["type"] == "voronoi" for change in mark.get("transform", [])):
+            nearest.append(mark["encode"]["update"]["tooltip"]["signal"])
+        for inner in mark.get("marks", []):
+            look(inner)
+
+    look(compiled)
+    assert nearest
+    # Each of these areas is a mark of its own, with the step inside.
+    assert all(set(re.findall(r"\bdatum\.(\w+)", told)) == {"datum"} for told in nearest)
