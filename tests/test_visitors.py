@@ -3,6 +3,7 @@
 import gc
 import shutil
 import threading
+import time
 import weakref
 from pathlib import Path
 
@@ -146,7 +147,10 @@ def test_nothing_of_an_upload_outlives_its_visitor(monkeypatch, view):
     kinds = {type(answer()).__name__ for answer in held}
     assert {"UploadedFile", "TrainingRun", "RaceModel", "CheckpointChoice"} <= kinds
     if view == "League":
-        page.button_group(key="view").set_value(["League"]).run()
+        page.radio(key="view").set_value("League").run()
+        while page.get("progress"):
+            time.sleep(0.5)
+            page.run()
         assert not page.exception
     assert not given_back.is_set()
     # What the server does once a visitor has gone for good; all pages under test are of one session.
