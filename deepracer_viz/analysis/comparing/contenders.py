@@ -90,7 +90,10 @@ def track_differs(first: Contender, other: Contender) -> str:
     away = away[np.isfinite(away)]
     reach = SAME_PLACE + 2 * one.length / max(len(one.center), 1)
     if len(away) < _LEAST_POINTS or np.median(away) > reach:
-        return f"{other.name} drove along other places than {first.name}: on another track, or the other way round."
+        return (
+            f"The waypoints of {other.name} lie at other places than those of {first.name}: it drove on another track, "
+            "the other way round, or in a simulator that numbers them otherwise."
+        )
     return ""
 
 
