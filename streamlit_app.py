@@ -121,6 +121,8 @@ with st.sidebar:
         bind="query-params",
         help="One model in full, all models in one table, or one question on each screen for a room.",
     )
+    # In the same place in all views, for what it tells may come when another one is drawn already.
+    looking.watch()
     slot_for_model = st.container()
     slot_for_tour = st.container()
     files = st.file_uploader(
@@ -375,7 +377,6 @@ else:
                 placed,
             )
     report.show(run.report, len(run.steps) + len(run.evaluation_steps))
-    looking.watch()
 
 # Streamlit holds the names of the page that was drawn last, and with them what a visitor brought, when they have left.
 files = models = run = drives = placed = episodes = laps = track = about = compared = None

@@ -255,9 +255,9 @@ def _key(name: str) -> str:
     return f"{name} {st.session_state.setdefault('rounds', {}).get(name, 0)}"
 
 
-def _pick(name: str, checkpoints: dict[int, int]) -> None:
+def _pick(name: str, key: str, checkpoints: dict[int, int]) -> None:
     """Take over what was picked in the table (by row) or in a chart (by iteration)."""
-    selection = st.session_state[_key(name)].selection
+    selection = st.session_state[key].selection
     # A chart in which nothing was clicked yet has no entry for its parameter.
     points = selection.get("iteration") or []
     chosen = [checkpoints.get(row) for row in selection.get("rows", [])]
@@ -270,20 +270,21 @@ def _pick(name: str, checkpoints: dict[int, int]) -> None:
 
 def _show_charts(choice: CheckpointChoice, all_laps: bool, best: int | None, last: int | None) -> None:
     of_iteration = dict(zip(choice.ranking["iteration"], choice.ranking["checkpoint"], strict=True))
+    key_of_laps, key_of_ranking = _key("laps_chart"), _key("ranking_chart")
     left, right = st.columns(2)
     with left:
         draw(
             fast_laps_sheet(choice.laps, choice.ranking, all_laps),
-            _key("laps_chart"),
+            key_of_laps,
             f"Lap times by iteration. {choice.verdict}",
-            on_select=partial(_pick, "laps_chart", of_iteration),
+            on_select=partial(_pick, "laps_chart", key_of_laps, of_iteration),
         )
     with right:
         draw(
             rank_checkpoints_sheet(choice.ranking, best, last, choice.training_odds),
-            _key("ranking_chart"),
+            key_of_ranking,
             f"Chance to finish against expected lap time by checkpoint. {choice.verdict}",
-            on_select=partial(_pick, "ranking_chart", of_iteration),
+            on_select=partial(_pick, "ranking_chart", key_of_ranking, of_iteration),
         )
 
 
@@ -394,12 +395,13 @@ def _show_ranking(choice: CheckpointChoice) -> None:
         "iteration",
         "model_file",
     ]
+    key = _key("ranking")
     st.dataframe(
         table[columns],
-        key=_key("ranking"),
+        key=key,
         hide_index=True,
         height=280 if len(ranking) > 7 else "content",
-        on_select=partial(_pick, "ranking", dict(enumerate(ranking["checkpoint"]))),
+        on_select=partial(_pick, "ranking", key, dict(enumerate(ranking["checkpoint"]))),
         selection_mode="single-row",
         alt=f"Ranking of the checkpoints, best first. {choice.verdict}",
         column_config={

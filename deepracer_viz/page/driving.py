@@ -1,5 +1,6 @@
 """The section on the question where the car drives inefficiently."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -205,9 +206,9 @@ def _key(name: str) -> str:
     return f"{name} {st.session_state.setdefault('rounds', {}).get(name, 0)}"
 
 
-def _pick_bar(sections: list[str]) -> None:
+def _pick_bar(key: str, sections: list[str]) -> None:
     """Take over the section whose bar was clicked; a second click on it lets go of it."""
-    points = st.session_state[_key("account")].selection.get("section") or []
+    points = st.session_state[key].selection.get("section") or []
     picked = points[0]["section"] if points else WHOLE_TRACK
     if picked in sections:
         again = picked == st.session_state.get("section")
@@ -215,9 +216,9 @@ def _pick_bar(sections: list[str]) -> None:
     _clear_marks()
 
 
-def _pick_row(sections: list[str]) -> None:
+def _pick_row(key: str, sections: list[str]) -> None:
     """Take over the section of the finding that was picked in the table."""
-    rows = st.session_state[_key("findings")].selection.get("rows") or []
+    rows = st.session_state[key].selection.get("rows") or []
     picked = sections[rows[0]] if rows and rows[0] < len(sections) else ""
     st.session_state["section"] = picked or WHOLE_TRACK
     _clear_marks(but="findings")
@@ -290,14 +291,14 @@ def _show_charts(
 
 def _show_account(account: TimeAccount, section: str | None) -> None:
     """Show the account; a click on a bar chooses its section."""
-    sections = list(account.sections["section"])
+    sections, key = list(account.sections["section"]), _key("account")
     parts = account.sections.sort_values("lost", ascending=False).head(3)
     most = ", ".join(f"{row.lost:.2f} s in {row.section or 'an unknown part'}" for row in parts.itertuples())
     draw(
         time_account_sheet(account, section if section in sections else None),
-        _key("account"),
+        key,
         f"Time that a typical lap loses on a fast one, by section; most of it {most}",
-        on_select=lambda: _pick_bar([name for name in sections if name not in ("", STANDING)]),
+        on_select=partial(_pick_bar, key, [name for name in sections if name not in ("", STANDING)]),
     )
 
 
@@ -399,14 +400,14 @@ def _show_findings(findings: pd.DataFrame, section: str | None) -> None:
     if st.session_state.setdefault("findings_shown", of_table) != of_table:
         st.session_state["findings_shown"] = of_table
         _clear_marks()
-    seconds = {"format": "%.2f", "width": 80}
+    key, seconds = _key("findings"), {"format": "%.2f", "width": 80}
     columns = ["section", "kind", "seconds_per_lap", "low", "high", "share_of_laps", "laps", "certainty"]
     st.dataframe(
         findings[columns].round({"share_of_laps": 2, "certainty": 2}),
-        key=_key("findings"),
+        key=key,
         hide_index=True,
         height=38 + 35 * min(len(findings), 4),
-        on_select=lambda: _pick_row([name for name, _ in of_table]),
+        on_select=partial(_pick_row, key, [name for name, _ in of_table]),
         selection_mode="single-row",
         alt=f"Findings, costliest first. {findings['evidence'].iloc[0]}",
         placeholder="–",

@@ -13,7 +13,11 @@ def folder(tmp_path_factory):
 
 def test_moves_on_the_page(browser, folder):
     rows = rows_of("page.py", "--folder", folder)
-    assert [row["move"] for row in rows] == ["iteration slider", "another model"]
+    assert [row["move"] for row in rows] == [
+        "iteration slider",
+        "the same, scrolled to the driving",
+        "another model",
+    ]
     assert all(int(row["charts sent"]) > 0 for row in rows)
 
 
