@@ -21,6 +21,12 @@ SCREENSHOTS = Path(__file__).parent / "screenshots"
 PATIENCE = 300_000
 """Milliseconds that a test waits for what must come, on a machine that has other work."""
 
+# A run that was asked for and has not begun is told by a state of its own; a chart whose program is still fetched, by a
+# grey area in its place.
+NOTHING_RUNS = """() => document.querySelector('[data-testid="stApp"]').dataset.testScriptState === 'notRunning'
+    && !document.querySelector('[data-testid="stStatusWidget"], [data-testid="stSkeleton"]')"""
+"""Whether the page is at rest, asked in the browser."""
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -110,11 +116,7 @@ class Visitor:
         self.page.get_by_role("heading", name="What was read").wait_for(timeout=PATIENCE)
         for _ in range(2):
             self.page.wait_for_timeout(400)
-            self.page.wait_for_function(
-                "!document.querySelector('[data-testid=\"stStatusWidget\"]')"
-                ' && !document.querySelector(\'[data-testid="stApp"][data-test-script-state="running"]\')',
-                timeout=PATIENCE,
-            )
+            self.page.wait_for_function(NOTHING_RUNS, timeout=PATIENCE)
         self.page.wait_for_function(
             "[...document.querySelectorAll('[data-testid=\"stVegaLiteChart\"]')]"
             ".every(chart => chart.querySelector('svg.marks, canvas'))",

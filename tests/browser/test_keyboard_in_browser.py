@@ -5,6 +5,8 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
+from tests.browser.conftest import NOTHING_RUNS
+
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 DRAWN = """() => {
     const charts = [...document.querySelectorAll('.st-key-screen [data-testid="stVegaLiteChart"]')]
@@ -16,11 +18,7 @@ MODEL = "?model=planted-faults+%28sample%29"
 def settle(page) -> None:
     for _ in range(2):
         page.wait_for_timeout(500)
-        page.wait_for_function(
-            "!document.querySelector('[data-testid=\"stStatusWidget\"]')"
-            ' && !document.querySelector(\'[data-testid="stApp"][data-test-script-state="running"]\')',
-            timeout=120_000,
-        )
+        page.wait_for_function(NOTHING_RUNS, timeout=120_000)
 
 
 def chosen(page, name: str) -> str | None:
