@@ -15,7 +15,7 @@ import pandas as pd
 from deepracer_viz.analysis.intervals import wilson_interval
 from deepracer_viz.analysis.races import FORMATS, RaceFormat, RaceModel, predict_races, race_odds
 from deepracer_viz.analysis.trend import ended
-from deepracer_viz.analysis.words import counted, percent
+from deepracer_viz.analysis.words import counted, percent, percent_within
 
 CANDIDATES = 3
 """How many of the best checkpoints are pointed out."""
@@ -519,7 +519,7 @@ def _verdict(ranking, laps, race, model, formats, best, last):
     if race.target is not None and first.win_chance < HOPELESS:
         said = [
             f"No checkpoint is likely to {_goal(race, ranking)}: the best of them, checkpoint {first.checkpoint}, has "
-            f"{percent(first.win_chance)} ({percent(first.win_low)} to {percent(first.win_high)}) and an expected "
+            f"{_odds(first)} and an expected "
             f"lap of {first.lap_time:.2f} s. Train on for pace, or choose another race."
         ]
     elif ranking["finish_chance"].max() < RARE:
@@ -566,7 +566,7 @@ def _goal(race, ranking):
 
 
 def _odds(row):
-    return f"{percent(row.win_chance)} ({percent(row.win_low)} to {percent(row.win_high)})"
+    return percent_within(row.win_chance, row.win_low, row.win_high)
 
 
 def _beside_the_second(first, second):
