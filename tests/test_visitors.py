@@ -122,8 +122,24 @@ def look_at_league(page):
     assert not page.exception
 
 
+def end_session():
+    """Do what the server does once a visitor has gone for good; all pages under test are of one session."""
+    for clear in (clear_session_data_cache, clear_session_resource_cache):
+        clear("test session id")
+
+
+@pytest.fixture
+def ending_session():
+    """A session that holds nothing of tests before, and leaves nothing to those after."""
+    end_session()
+    # Pages of tests before would end whenever Python collects them, and then give back too.
+    gc.collect()
+    yield
+    end_session()
+
+
 @pytest.mark.parametrize("view", ["One model", "League"])
-def test_nothing_of_an_upload_outlives_its_visitor(monkeypatch, view):
+def test_nothing_of_an_upload_outlives_its_visitor(monkeypatch, ending_session, view):
     held, given_back = [], threading.Event()
 
     def noted(function):
@@ -159,11 +175,11 @@ def test_nothing_of_an_upload_outlives_its_visitor(monkeypatch, view):
     assert {"UploadedFile", "TrainingRun", "RaceModel", "CheckpointChoice"} <= kinds
     if view == "League":
         look_at_league(page)
-    assert not given_back.is_set()
-    # What the server does once a visitor has gone for good; all pages under test are of one session.
-    for clear in (clear_session_data_cache, clear_session_resource_cache):
-        clear("test session id")
+    held.append(weakref.ref(page.session_state["memory"]))
+    assert held[-1]() is not None
+    end_session()
     # Nobody else draws a page meanwhile.
+    given_back.clear()
     del page
     gc.collect()
     assert not [type(answer()) for answer in held if answer() is not None]
