@@ -224,6 +224,7 @@ with st.sidebar:
             run = on_route(run, models[model_name], route_file)
         except LogError as error:
             st.error(plain(error), icon=":material/error:")
+    at_once = view == ONE_MODEL and not compared and looking.choose_all()
 
 from_line = starts == "From the start line"
 chosen = {
@@ -328,26 +329,32 @@ def show_model() -> None:
 
 # -------------------------------------------------------------------------------------------- sections
 
+
+def refer(shown: dict[str, object], drawn: set[str]) -> None:
+    """Let the two sections that name a place to work on refer to each other, where they were just drawn."""
+    driving.refer(shown.get("Driving"), shown.get("Turns"), "Driving" in drawn, "Turns" in drawn)
+
+
 slot_for_first = st.container()
 if view != stage.PRESENTATION:
     with slot_for_first:
         show_model()
-screens, take_comparison = {}, None
+screens, sections, take_comparison = {}, {}, None
 if compared and len(episodes):
     screens, take_comparison = comparing.screens(
         compared, model_name, models, run, drives, iterations, from_line, target
     )
 elif len(episodes):
-    screens = {
-        "Lap times": lambda: envelope.show(episodes, run.checkpoint_evaluations, target),
-        "Checkpoints": lambda: checkpoints.show(
-            episodes, run.checkpoint_evaluations, target, about.best_checkpoint, about.last_checkpoint
-        ),
-        "Training": lambda: convergence.show(drives, run, iterations),
-        "Driving": lambda: driving.show(drives, placed),
-        "Turns": lambda: rewards.show(drives, placed, about.action_space),
-        "One drive": lambda: lap.show(model_name, drives),
+    rated, best, last = run.checkpoint_evaluations, about.best_checkpoint, about.last_checkpoint
+    sections = {
+        "Lap times": looking.section(envelope, episodes, rated, target),
+        "Checkpoints": looking.section(checkpoints, episodes, rated, target, best, last),
+        "Training": looking.section(convergence, drives, run, iterations),
+        "Driving": looking.section(driving, drives, placed),
+        "Turns": looking.section(rewards, drives, placed, about.action_space),
+        "One drive": looking.section(lap, model_name, drives),
     }
+    screens = {name: section.show for name, section in sections.items()}
 if view == stage.PRESENTATION:
     if not screens or not compared:
         screens = {"Model": show_model} | screens
@@ -355,14 +362,12 @@ if view == stage.PRESENTATION:
     with slot_for_first:
         screens[stage.step_through(list(screens))]()
 else:
-    # Each in its own container: what one section leaves out must not move the widgets of the next, for a widget
-    # that moves loses its place in the address.
-    places = [looking.place(number) for number in range(len(screens))]
-    names, shown = list(screens), {}
-    for number in looking.first(len(screens)):
-        with places[number]:
-            shown[names[number]] = screens[names[number]]()
-    driving.refer(shown.get("Driving"), shown.get("Turns"))
+    if sections:
+        looking.draw(sections, at_once, refer)
+    else:
+        for show in screens.values():
+            with st.container():
+                show()
     with st.container():
         if take_comparison:
             take_comparison()
@@ -379,5 +384,5 @@ else:
     report.show(run.report, len(run.steps) + len(run.evaluation_steps))
 
 # Streamlit holds the names of the page that was drawn last, and with them what a visitor brought, when they have left.
-files = models = run = drives = placed = episodes = laps = track = about = compared = None
-screens, take_comparison = {}, None
+files = models = run = drives = placed = episodes = laps = track = about = compared = rated = None
+screens, sections, take_comparison = {}, {}, None

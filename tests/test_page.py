@@ -25,7 +25,7 @@ SECTIONS = [
 
 def open_page(**query) -> AppTest:
     page = AppTest.from_file(str(APP), default_timeout=300)
-    for name, value in query.items():
+    for name, value in ({"whole": "true"} | query).items():
         page.query_params[name] = value
     return page.run()
 

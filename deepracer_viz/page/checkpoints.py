@@ -24,6 +24,10 @@ from deepracer_viz.page.text import plain, seconds
 from deepracer_viz.page.tour import explain
 from deepracer_viz.page.widgets import switch
 
+QUESTION, ANCHOR = "Which checkpoint should race?", "checkpoints"
+CHOICES = ("shown", "other_races", "race", "attempts", "race_laps", "penalty")
+"""Keys of its widgets that are in the address."""
+
 EVERY_CHECKPOINT = "All of the chosen iterations"
 """Choice of the driving section when no checkpoint is picked."""
 
@@ -62,8 +66,8 @@ def show(
     on_screen, below = screen(), st.container()
     with on_screen:
         st.header(
-            "Which checkpoint should race?",
-            anchor="checkpoints",
+            QUESTION,
+            anchor=ANCHOR,
             divider="gray",
             help=about("checkpoint", "iteration", "evaluation", "training odds", "interval"),
         )

@@ -19,6 +19,10 @@ from deepracer_viz.page.text import duration, plain, seconds
 from deepracer_viz.page.tour import explain
 from deepracer_viz.page.widgets import switch
 
+QUESTION, ANCHOR = "Has the training converged, and how steady is it?", "convergence"
+CHOICES = ("window", "lines", "reward", "policy")
+"""Keys of its widgets that are in the address."""
+
 _EVALUATIONS = "Evaluations"
 
 _AT_FIRST = ("entropy", "progress_mean", "completion", "reward_scaled")
@@ -43,8 +47,8 @@ def show(drives: Drives, run: TrainingRun, iterations: tuple[int, int] | None = 
     on_screen, below = screen(), st.container()
     with on_screen:
         st.header(
-            "Has the training converged, and how steady is it?",
-            anchor="convergence",
+            QUESTION,
+            anchor=ANCHOR,
             divider="gray",
             help=about(
                 "iteration",

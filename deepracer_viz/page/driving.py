@@ -41,6 +41,20 @@ from deepracer_viz.page.tour import explain
 from deepracer_viz.page.widgets import switch
 from deepracer_viz.track import Track
 
+QUESTION, ANCHOR = "Where does the car drive inefficiently?", "driving"
+CHOICES = (
+    "which",
+    "checkpoint",
+    "section",
+    "map",
+    "pair",
+    "lap_a",
+    "lap_b",
+    "iteration_a",
+    "iteration_b",
+)
+"""Keys of its widgets that are in the address."""
+
 WHOLE_TRACK = "Whole track"
 """Choice of the section when none is picked."""
 
@@ -64,16 +78,28 @@ class Named(NamedTuple):
     slot: DeltaGenerator
 
 
-def refer(by_time: Named | None, by_ends: Named | None) -> None:
+def refer(
+    by_time: Named | None, by_ends: Named | None, tell_time: bool = True, tell_ends: bool = True
+) -> None:
     """Let this section and the one on turns refer to each other where they name different places.
 
     Either may be drawn first, so this comes when both stand.
+
+    Parameters
+    ----------
+    by_time, by_ends : Named or None
+        What this section and the one on turns name.
+    tell_time, tell_ends : bool
+        Whether to write into this section and into that one.
     """
-    if by_time and by_ends and by_time.place and by_ends.place and by_time.place != by_ends.place:
+    if not (by_time and by_ends and by_time.place and by_ends.place and by_time.place != by_ends.place):
+        return
+    if tell_time:
         by_time.slot.caption(
             f"{_RANKED_BY} By where drives end early it is {plain(by_ends.place)}: see *Which turn should I work on "
             "next?* below."
         )
+    if tell_ends:
         by_ends.slot.caption(
             f"{RANKED_BY_ENDS} In seconds it is {plain(by_time.place)}: see *Where does the car drive inefficiently?* "
             "above."
@@ -99,8 +125,8 @@ def show(drives: Drives, placed: Placed | None) -> Named | None:
     on_screen, below = screen(), st.container()
     with on_screen:
         st.header(
-            "Where does the car drive inefficiently?",
-            anchor="driving",
+            QUESTION,
+            anchor=ANCHOR,
             divider="gray",
             help=about("section", "waypoint", "step", "action", "interval"),
         )

@@ -15,6 +15,10 @@ from deepracer_viz.page.stage import draw, screen, verdict
 from deepracer_viz.page.text import plain
 from deepracer_viz.page.tour import explain
 
+QUESTION, ANCHOR = "What lap time can this model do?", "envelope"
+CHOICES = ()
+"""Keys of its widgets that are in the address."""
+
 TIME_SOURCES = {
     "official": "official (metrics JSON)",
     "estimated": "estimated from the steps, within 0.03 s",
@@ -44,8 +48,8 @@ def show(episodes: pd.DataFrame, evaluations: pd.DataFrame, target: float | None
     """
     with screen():
         st.header(
-            "What lap time can this model do?",
-            anchor="envelope",
+            QUESTION,
+            anchor=ANCHOR,
             divider="gray",
             help=about("lap", "median", "SD", "interval", "exploration", "clone", "entropy", "learning rate"),
         )

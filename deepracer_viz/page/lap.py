@@ -16,6 +16,10 @@ from deepracer_viz.page.text import plain
 from deepracer_viz.page.tour import explain
 from deepracer_viz.run import Drives
 
+QUESTION, ANCHOR = "What happened on this drive?", "lap"
+CHOICES = ("drive", "step")
+"""Keys of its widgets that are in the address."""
+
 LISTED = 200
 """Drives in the table; any other can be named by its number."""
 
@@ -35,8 +39,8 @@ def show(model: str, drives: Drives) -> None:
     """
     with screen():
         st.header(
-            "What happened on this drive?",
-            anchor="lap",
+            QUESTION,
+            anchor=ANCHOR,
             divider="gray",
             help=about("episode", "step", "section", "progress"),
         )

@@ -19,6 +19,18 @@ from deepracer_viz.page.text import plain
 from deepracer_viz.page.tour import explain
 from deepracer_viz.page.widgets import switch
 
+QUESTION, ANCHOR = "Which turn should I work on next?", "rewards"
+CHOICES = (
+    "reward_drives",
+    "preset",
+    "faint",
+    "ends",
+    "actions",
+    "speed_band",
+    "steering_band",
+)
+"""Keys of its widgets that are in the address."""
+
 _ALL_ACTIONS = "All actions"
 _FLAT_OUT = "Flat out"
 _PRESETS = [_ALL_ACTIONS, _FLAT_OUT, "Highest speed", "Straight ahead", "Widest steering"]
@@ -45,8 +57,8 @@ def show(drives: Drives, placed: Placed | None, action_space: ActionSpace | None
     on_screen, below = screen(), st.container()
     with on_screen:
         st.header(
-            "Which turn should I work on next?",
-            anchor="rewards",
+            QUESTION,
+            anchor=ANCHOR,
             divider="gray",
             help=about("reward", "section", "episode", "action"),
         )

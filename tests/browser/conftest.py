@@ -106,9 +106,10 @@ class Visitor:
         if not request.url.startswith((self.address, "data:", "blob:")):
             self.problems.append(f"request to {request.url}")
 
-    def open(self, query: str = "") -> "Visitor":
-        """Open the page and wait until it is whole."""
-        self.page.goto(f"{self.address}/{query}")
+    def open(self, query: str = "", at_once: bool = True) -> "Visitor":
+        """Open the page, by default with all sections whatever the window shows, and wait until it is whole."""
+        whole = f"{'&' if query else '?'}whole=true" if at_once else ""
+        self.page.goto(f"{self.address}/{query}{whole}")
         return self.settled()
 
     def settled(self) -> "Visitor":
@@ -165,10 +166,16 @@ def visit(browser, address):
     """Return a function that opens the page for a new visitor."""
     contexts = []
 
-    def new_visitor(query: str = "", width: int = 1500, height: int = 1000, scheme: str = "light") -> Visitor:
+    def new_visitor(
+        query: str = "",
+        width: int = 1500,
+        height: int = 1000,
+        scheme: str = "light",
+        at_once: bool = True,
+    ) -> Visitor:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
-        return Visitor(context.new_page(), address).open(query)
+        return Visitor(context.new_page(), address).open(query, at_once)
 
     yield new_visitor
     for context in contexts:

@@ -15,7 +15,7 @@ MODEL = "planted-faults (sample)"
 
 def open_page(**query) -> AppTest:
     page = AppTest.from_file(str(APP), default_timeout=120)
-    for name, value in query.items():
+    for name, value in ({"whole": "true"} | query).items():
         page.query_params[name] = value
     return page.run()
 

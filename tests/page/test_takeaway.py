@@ -45,7 +45,7 @@ OF_DRIVE = ["Map (Vega-Lite)", "Strips (Vega-Lite)"]
 
 def open_page(**query) -> AppTest:
     page = AppTest.from_file(str(APP), default_timeout=60)
-    for name, value in query.items():
+    for name, value in ({"whole": "true"} | query).items():
         page.query_params[name] = value
     return page.run()
 
@@ -117,6 +117,7 @@ def test_the_link_reopens_the_view_and_names_even_the_first_model():
     [code] = page.code
     asked = parse_qs(code.value.partition("?")[2])
     assert asked == {
+        "whole": ["true"],
         "target": ["11.5"],
         "which": ["Completed laps"],
         "model": [page.selectbox(key="model").value],

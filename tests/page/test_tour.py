@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def open_page(**query) -> AppTest:
     page = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=120)
-    for name, value in query.items():
+    for name, value in ({"whole": "true"} | query).items():
         page.query_params[name] = value
     return page.run()
 
