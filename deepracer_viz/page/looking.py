@@ -120,7 +120,7 @@ def order(count: int) -> tuple[list[int], list[int]]:
     seen, others : list of int
         The first section is seen by whoever has just come.
     """
-    seen = [number for number in _told().get("seen", []) if number in range(count)] or [0]
+    seen = {number for number in _told().get("seen", []) if number in range(count)} or {0}
     return sorted(seen), [number for number in range(count) if number not in seen]
 
 
