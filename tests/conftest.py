@@ -1,10 +1,22 @@
-"""Fixtures that find the real logs and the ready-made sample models."""
+"""Fixtures that find the real logs and the ready-made sample models, and settings that all tests share."""
 
+import gc
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# What an example takes depends on what else the machine does.
+settings.register_profile("deepracer_viz", deadline=None)
+settings.load_profile("deepracer_viz")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_finish():
+    """Keep what thousands of collected tests consist of out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def _beside_the_checkout(name: str) -> Path:

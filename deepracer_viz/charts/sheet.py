@@ -140,8 +140,14 @@ class Sheet:
         jsonschema.ValidationError
             Where the drawing is no valid Vega-Lite.
         """
+        spec = self.to_dict()
+        # Altair would hold each row against the schema several times over, and any row is a valid one.
+        rows = spec.pop("datasets")
         # The theme comes in again when the chart is shown.
-        return alt.Chart.from_dict({key: part for key, part in self.to_dict().items() if key != "config"})
+        spec.pop("config", None)
+        chart = alt.Chart.from_dict(spec)
+        chart.datasets = rows
+        return chart
 
     def _filled(self) -> dict:
         def fill(found: re.Match) -> str:

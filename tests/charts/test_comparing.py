@@ -30,7 +30,10 @@ from deepracer_viz.charts.comparing import (
 from deepracer_viz.charts.theme import MODEL_DASHES, MODEL_SHAPES, MODELS
 from tests.contenders import known_from_metrics, of_run
 
-RNG = np.random.default_rng(6)
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(6)
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +116,8 @@ def test_a_model_keeps_its_colour_where_another_is_left_out(four):
 
 
 @pytest.mark.parametrize("laps", [0, 1, 12])
-def test_few_laps_and_no_steps_are_charts_or_sentences(laps):
-    one = known_from_metrics("one", RNG.normal(12, 0.3, laps), failures=20)
+def test_few_laps_and_no_steps_are_charts_or_sentences(laps, rng):
+    one = known_from_metrics("one", rng.normal(12, 0.3, laps), failures=20)
     other = known_from_metrics('"two" <b>⟪title⟫</b>', [], failures=20)
     for sheet in all_sheets([one, other]).values():
         text = json.dumps(sheet.chart().to_dict())

@@ -265,22 +265,27 @@ def units(chart: dict, data: dict | None = None) -> Iterator[tuple[dict, dict]]:
 def empty_tooltips(chart: dict) -> list[str]:
     """Fields that a tooltip shows as "null": rows that are drawn without a value in them."""
     found = []
+    gaps = {name: set(rows.columns[rows.isna().any()]) for name, rows in chart["datasets"].items()}
     for unit, data in units(chart):
-        rows = chart["datasets"].get(data.get("name"), pd.DataFrame())
         encoding = unit.get("encoding", {})
+        tooltips = encoding.get("tooltip", [])
+        tooltips = tooltips if isinstance(tooltips, list) else [tooltips]
+        tooltips = [tip for tip in tooltips if tip.get("field") in gaps.get(data.get("name"), ())]
+        if not tooltips:
+            continue
+        rows = chart["datasets"][data["name"]]
         filters = [str(step.get("filter")) for step in unit.get("transform", [])]
         valid = [name for filter in filters for name in re.findall(r"isValid\(datum\.(\w+)\)", filter)]
         # What a chart works out or leaves out by itself in another way is not in the data.
-        if rows.empty or len(valid) < len(filters) or not set(valid) <= set(rows) or "transform" in chart:
+        if len(valid) < len(filters) or not set(valid) <= set(rows) or "transform" in chart:
             continue
         rows = rows.dropna(subset=valid)
         places = [encoding[axis]["field"] for axis in ("x", "y") if encoding.get(axis, {}).get("field")]
         drawn = rows[rows[[name for name in places if name in rows]].notna().all(axis=1)]
-        tooltips = encoding.get("tooltip", [])
-        for tooltip in tooltips if isinstance(tooltips, list) else [tooltips]:
-            name = tooltip.get("field")
-            if name in drawn and drawn[name].isna().any():
-                found.append(f"{tooltip.get('title', name)} ({drawn[name].isna().sum()} of {len(drawn)})")
+        for tooltip in tooltips:
+            empty = drawn[tooltip["field"]].isna().sum()
+            if empty:
+                found.append(f"{tooltip.get('title', tooltip['field'])} ({empty} of {len(drawn)})")
     return found
 
 

@@ -9,7 +9,12 @@ from deepracer_viz.analysis.comparing import beats, compare_envelopes
 from deepracer_viz.analysis.comparing.envelopes import LEAST_DRIVES, MOST_LEVELS
 from tests.contenders import known_from_metrics, named
 
-RNG = np.random.default_rng(5)
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(5)
+
+
 SEEN = st.lists(st.sampled_from([9.0, 9.5, 10.0, 11.25, np.inf]), min_size=8, max_size=10)
 
 
@@ -39,18 +44,18 @@ def test_what_one_wins_the_other_loses(one, other, attempts):
 
 
 @pytest.mark.parametrize("attempts", [1, 3, 20])
-def test_identical_models_have_even_chances(attempts):
-    times = np.where(RNG.random(200) < 0.6, RNG.normal(12, 0.5, 200), np.inf)
+def test_identical_models_have_even_chances(attempts, rng):
+    times = np.where(rng.random(200) < 0.6, rng.normal(12, 0.5, 200), np.inf)
     chance, low, high, *_ = beats(times, times, attempts)
     assert chance == pytest.approx(0.5)
     assert low < 0.5 < high
 
 
-def test_a_certain_win_of_few_drives_is_no_certainty():
-    fast, slow = RNG.normal(10, 0.1, 10), RNG.normal(14, 0.1, 10)
+def test_a_certain_win_of_few_drives_is_no_certainty(rng):
+    fast, slow = rng.normal(10, 0.1, 10), rng.normal(14, 0.1, 10)
     chance, low, high, *_ = beats(fast, slow)
     assert (chance, high) == (1, 1) and 0.5 < low < 0.9
-    many = beats(RNG.normal(10, 0.1, 600), RNG.normal(14, 0.1, 600))
+    many = beats(rng.normal(10, 0.1, 600), rng.normal(14, 0.1, 600))
     assert many[0] == 1 and many[1] > 0.98
 
 
@@ -63,9 +68,9 @@ def test_failures_lose_against_any_lap_and_tie_with_each_other():
     assert chance == pytest.approx(0.5 + 0.125)  # its laps always win; where neither finishes, half
 
 
-def test_more_attempts_favour_the_fast_and_fragile():
-    fragile = np.where(np.arange(100) < 30, RNG.normal(9, 0.2, 100), np.inf)
-    steady = RNG.normal(12, 0.2, 100)
+def test_more_attempts_favour_the_fast_and_fragile(rng):
+    fragile = np.where(np.arange(100) < 30, rng.normal(9, 0.2, 100), np.inf)
+    steady = rng.normal(12, 0.2, 100)
     chances = [beats(fragile, steady, attempts)[0] for attempts in (1, 2, 5)]
     assert chances == pytest.approx([1 - 0.7**n for n in (1, 2, 5)])
 
@@ -76,8 +81,8 @@ def test_too_few_drives_have_no_chance():
     assert np.isnan(beats([], many)[:4]).all()
 
 
-def test_the_same_seed_gives_the_same_interval_and_many_times_are_gathered():
-    one, other = RNG.normal(12, 0.5, 2000), RNG.normal(12.1, 0.5, 2000)
+def test_the_same_seed_gives_the_same_interval_and_many_times_are_gathered(rng):
+    one, other = rng.normal(12, 0.5, 2000), rng.normal(12.1, 0.5, 2000)
     assert len(np.unique(np.concatenate([one, other]))) > MOST_LEVELS
     first = beats(one, other, 3, seed=4)
     assert beats(one, other, 3, seed=4) == first
@@ -125,10 +130,10 @@ def test_a_model_beside_itself(samples):
     assert "cannot tell the two apart in a single attempt and over the best of 3" in answer.verdict
 
 
-def test_another_track_is_shown_and_not_ranked():
-    one = known_from_metrics("one", RNG.normal(12, 0.4, 30))
-    other = known_from_metrics("other", RNG.normal(30, 0.4, 30), world="oval")
-    third = known_from_metrics("third", RNG.normal(12.5, 0.4, 30))
+def test_another_track_is_shown_and_not_ranked(rng):
+    one = known_from_metrics("one", rng.normal(12, 0.4, 30))
+    other = known_from_metrics("other", rng.normal(30, 0.4, 30), world="oval")
+    third = known_from_metrics("third", rng.normal(12.5, 0.4, 30))
     answer = compare_envelopes([one, other, third])
     assert answer.models["ranked"].tolist() == [True, False, True]
     assert set(answer.duels[["a", "b"]].to_numpy().ravel()) == {"one", "third"}
@@ -138,8 +143,8 @@ def test_another_track_is_shown_and_not_ranked():
     assert alone.duels.empty and "beats" not in alone.verdict
 
 
-def test_too_few_laps_say_so():
-    one, few = known_from_metrics("one", RNG.normal(12, 0.4, 30)), known_from_metrics("few", [11.0, 11.5])
+def test_too_few_laps_say_so(rng):
+    one, few = known_from_metrics("one", rng.normal(12, 0.4, 30)), known_from_metrics("few", [11.0, 11.5])
     answer = compare_envelopes([one, few])
     assert answer.duels["chance"].isna().all()
     assert "Too few drives" in answer.verdict and "few (2 drives)" in answer.verdict

@@ -7,7 +7,10 @@ from deepracer_viz.analysis.comparing import compare_odds
 from deepracer_viz.analysis.races import FORMATS, RaceFormat, predict_races, race_odds
 from tests.contenders import known_from_metrics, named, of_run
 
-RNG = np.random.default_rng(9)
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(9)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ def test_sample_models_in_every_race(samples, learnt, kind):
         assert best == "fast-but-fragile"
 
 
-def test_the_chance_is_that_of_races_driven_out(samples, learnt):
+def test_the_chance_is_that_of_races_driven_out(samples, learnt, rng):
     names = ["planted-faults", "over-trained"]
     race = RaceFormat(attempts=2)
     answer = compare_odds([samples[name] for name in names], race, learnt).models.set_index("name")
@@ -42,10 +45,10 @@ def test_the_chance_is_that_of_races_driven_out(samples, learnt):
     for name in names:
         model = learnt[name]
         column = list(model.checkpoints["checkpoint"]).index(answer.loc[name, "checkpoint"])
-        versions = RNG.integers(len(model.draws[0]), size=40_000)
+        versions = rng.integers(len(model.draws[0]), size=40_000)
         chance, time, noise = model.draws[0][:, column], model.draws[1][:, column], model.draws[2][:, 0]
-        laps = RNG.normal(time[versions, None], noise[versions, None], (len(versions), 2))
-        finished = RNG.random(laps.shape) < chance[versions, None]
+        laps = rng.normal(time[versions, None], noise[versions, None], (len(versions), 2))
+        finished = rng.random(laps.shape) < chance[versions, None]
         results.append(np.where(finished, laps, np.inf).min(axis=1))
     one, other = results
     assert answer["win_chance"].tolist() == pytest.approx(
@@ -76,10 +79,10 @@ def test_alone_the_odds_are_those_against_the_target(samples, learnt):
     assert answer.models["target_chance"][0] == odds["win_chance"].max()
 
 
-def test_without_laps_on_another_track_and_from_evaluations_there_is_no_ranking(runs):
-    one = known_from_metrics("one", RNG.normal(12, 0.4, 60), failures=60)
+def test_without_laps_on_another_track_and_from_evaluations_there_is_no_ranking(runs, rng):
+    one = known_from_metrics("one", rng.normal(12, 0.4, 60), failures=60)
     none = known_from_metrics("none", [], failures=40)
-    away = known_from_metrics("away", RNG.normal(30, 0.4, 60), world="oval")
+    away = known_from_metrics("away", rng.normal(30, 0.4, 60), world="oval")
     answer = compare_odds([one, none, away], RaceFormat())
     assert answer.models["win_chance"].isna().all()
     assert answer.models["ranked"].tolist() == [True, True, False]

@@ -9,7 +9,10 @@ from deepracer_viz.analysis.comparing.training import MEASURES, MOST_POINTS
 from deepracer_viz.analysis.convergence import training_progress
 from tests.contenders import known_from_metrics, of_run
 
-RNG = np.random.default_rng(2)
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(2)
 
 
 def test_each_is_what_it_is_alone(samples):
@@ -53,8 +56,8 @@ def test_two_ranges_of_one_model_begin_their_hours_at_nothing(runs):
     assert "before never" in answer.verdict
 
 
-def test_a_long_training_is_given_in_blocks():
-    one = known_from_metrics("long", RNG.normal(12, 0.4, 2000), failures=2000, drives=4)
+def test_a_long_training_is_given_in_blocks(rng):
+    one = known_from_metrics("long", rng.normal(12, 0.4, 2000), failures=2000, drives=4)
     answer = compare_training([one])
     assert len(answer.lines) <= MOST_POINTS
     assert answer.lines["drives"].sum() == 4000

@@ -11,9 +11,11 @@ from tests.analysis.driving.oval import RADIUS, SECTIONS, drive, joined, laps, o
 from tests.analysis.driving.truth import ENDS_HERE, KINDS, faultless, planted
 
 SEEDS = range(30)
+FEW = range(15)  # where findings hardly vary from seed to seed
 
 # Share of the seeds in which a kind's cost lies within 30 % of the true one, rounded down from what was measured; the
-# median does for every kind. What a corner could be is known from the other corners only, so there it varies most.
+# median does for every kind. What a corner could be is known from the other corners only, so there it varies most. Of
+# the kinds that are not named here every cost does.
 WITHIN = {
     "under-steering": 0.55,
     "line too long": 0.75,
@@ -64,8 +66,9 @@ def run_of(track, pace, count=40, seed=0, **columns):
 class TestHeldToTheTruth:
     @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != ENDS_HERE])
     def test_planted_faults_are_found_where_they_are_and_cost_what_they_cost(self, kind):
+        seeds = SEEDS if kind in WITHIN else FEW
         ratios, missed = [], []
-        for seed in SEEDS:
+        for seed in seeds:
             truth = planted(kind, seed)
             findings = find_inefficiencies(truth.steps, truth.episodes, truth.track)
             assert not contradictions(findings)
@@ -73,30 +76,30 @@ class TestHeldToTheTruth:
             ratios += (here["seconds_per_lap"] / truth.cost).tolist()
             if here.empty:
                 missed.append(seed)
-        assert len(missed) <= 0.1 * len(SEEDS), f"not found with the seeds {missed}"
+        assert len(missed) <= 0.1 * len(seeds), f"not found with the seeds {missed}"
         assert np.median(ratios) == pytest.approx(1, abs=0.3)
         near = np.mean(np.abs(np.array(ratios) - 1) <= 0.3)
         assert near >= WITHIN.get(kind, 0.9), f"{near:.0%} of the costs are within 30 %"
 
     def test_places_that_end_episodes_are_found_with_what_they_cost(self):
         ratios = []
-        for seed in SEEDS:
+        for seed in FEW:
             truth = planted(ENDS_HERE, seed)
             findings = find_inefficiencies(truth.steps, truth.episodes, truth.track)
             assert not contradictions(findings)
             here = findings[(findings["kind"] == ENDS_HERE) & (findings["section"] == truth.section)]
             ratios += (here["completion_gain"] / truth.completion_gain).tolist()
-        assert len(ratios) >= 0.9 * len(SEEDS)
+        assert len(ratios) >= 0.9 * len(FEW)
         assert np.median(ratios) == pytest.approx(1, abs=0.15)
         assert np.mean(np.abs(np.array(ratios) - 1) <= 0.3) >= 0.9
 
     def test_faultless_runs_have_no_findings(self):
         false = []
-        for seed in SEEDS:
+        for seed in FEW:
             truth = faultless(seed)
             findings = find_inefficiencies(truth.steps, truth.episodes, truth.track)
             false += [(seed, *row) for row in findings[["kind", "section"]].itertuples(index=False)]
-        assert len(false) <= 0.1 * len(SEEDS), false
+        assert len(false) <= 0.1 * len(FEW), false
 
 
 class TestFindings:
