@@ -80,19 +80,24 @@ export default function ({ setStateValue }) {
   let asked = '';
   let times = 0; // that it was asked for
   let askedAt = 0;
+  let news = true; // whether anything happened since the last look
   let drawnAt = 0; // where the page stood when it was drawn (px)
   let lastInput = -BUSY;
 
   const main = find('stMain');
   // The browser's own way of it takes hold of elements that are being replaced.
   main.style.overflowAnchor = 'none';
-  const states = new MutationObserver(() => atRest() || freeze());
+  const states = new MutationObserver(() => {
+    news = true;
+    if (!atRest()) freeze();
+  });
   states.observe(find('stApp'), { attributeFilter: ['data-test-script-state'] });
 
   // A section that waits comes as a new element, or as an old one that is called otherwise.
   const waits = (node) => node.nodeType === 1 && node.matches(`[class*="${WAITING}"]`);
   const comesToWait = (node) => waits(node) || (node.nodeType === 1 && isWaiting(node));
   const sections = new MutationObserver((changes) => {
+    news = true;
     if (!changes.some(({ target, addedNodes }) => waits(target) || [...addedNodes].some(comesToWait))) return;
     if (!clamp()) return;
     drawnAt = main.scrollTop;
@@ -102,8 +107,9 @@ export default function ({ setStateValue }) {
   sections.observe(main, { subtree: true, childList: true, attributeFilter: ['class'] });
 
   const look = () => {
+    if (!news || !atRest() || performance.now() - lastInput < BUSY) return;
     const places = placesOf();
-    if (places.length === 0 || !atRest() || performance.now() - lastInput < BUSY) return;
+    if (places.length === 0) return;
     drawnAt += release();
     const scrolled = main.scrollTop - drawnAt;
     const ahead = Math.abs(scrolled) > FAR ? Math.sign(scrolled) * AHEAD * window.innerHeight : 0;
@@ -124,6 +130,7 @@ export default function ({ setStateValue }) {
     const ask = next.map(({ number }) => number);
     const tell = seen.map(({ number }) => number);
     if (asked !== `${ask}`) times = 0;
+    news = ask.length > 0;
     const isAsking = ask.length > 0 && performance.now() - askedAt > (times && PATIENCE * 2 ** (times - 1));
     if (told === `${tell}` && !isAsking) return;
     told = `${tell}`;
@@ -135,17 +142,22 @@ export default function ({ setStateValue }) {
   };
   const looking = setInterval(look, EVERY);
 
-  const noteInput = () => {
-    lastInput = performance.now();
+  const ended = new AbortController();
+  const on = (names, note) => {
+    for (const name of names) window.addEventListener(name, note, { capture: true, passive: true, signal: ended.signal });
   };
-  const inputs = ['keydown', 'pointerdown', 'pointerup', 'input'];
-  for (const name of inputs) document.addEventListener(name, noteInput, { capture: true, passive: true });
+  on(['keydown', 'pointerdown', 'pointerup', 'input'], () => {
+    lastInput = performance.now();
+  });
+  on(['scroll', 'resize'], () => {
+    news = true;
+  });
 
   return () => {
     clearInterval(looking);
     states.disconnect();
     sections.disconnect();
     main.style.overflowAnchor = '';
-    for (const name of inputs) document.removeEventListener(name, noteInput, { capture: true });
+    ended.abort();
   };
 }
