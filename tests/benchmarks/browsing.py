@@ -68,11 +68,12 @@ CLOCK = """
       moved: null, sent: null, received: null, bytes: 0, messages: 0, drawn: null, first: null, inView: null,
     });
   };
-  clock.whole = quiet => {
+  clock.whole = (quiet, least) => {
     const app = document.querySelector('[data-testid="stApp"]');
     const charts = [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')];
     const last = Math.max(clock.received, clock.drawn);
-    return app?.dataset.testScriptState === 'notRunning' && clock.received !== null && charts.length > 0
+    const begun = clock.received !== null && document.querySelector('[data-testid="stHeading"]') !== null;
+    return begun && app.dataset.testScriptState === 'notRunning' && charts.length >= least
       && charts.every(chart => chart.querySelector('svg.marks, canvas')) && performance.now() - last > quiet;
   };
   window.benchmarkClock = clock;
@@ -149,6 +150,6 @@ def served(logs: Path | None = None) -> Iterator[Server]:
         server.process.wait(20)
 
 
-def whole(timeout: int = 120_000) -> tuple:
-    """Return the arguments with which a Playwright page waits until everything on it is drawn."""
-    return (f"() => window.benchmarkClock.whole({QUIET})",), {"timeout": timeout, "polling": 50}
+def whole(timeout: int = 120_000, least: int = 0) -> tuple:
+    """Return the arguments with which a Playwright page waits until it is drawn, with so many charts at least."""
+    return (f"() => window.benchmarkClock.whole({QUIET}, {least})",), {"timeout": timeout, "polling": 50}

