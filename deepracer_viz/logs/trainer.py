@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from deepracer_viz.logs.metadata import LogFacts, Restored, find_restored, read_log_facts
+from deepracer_viz.logs.metadata import LogFacts, Restored, find_restored, matches_at, read_log_facts
 from deepracer_viz.logs.report import Skipped
 
 _POLICY_COLUMNS = {
@@ -176,10 +176,6 @@ def read_trainer_log(text: bytes) -> TrainerLog:
 
 def _matches(text: bytes, token: re.Pattern, line: re.Pattern, reason: str, skipped: Skipped):
     """Yield the match of `line` at every `token`; count the tokens where it does not match."""
-    matches = list(line.finditer(text))
-    if len(matches) == sum(1 for _ in token.finditer(text)):
-        yield from matches
-        return
     for found in token.finditer(text):
         match = line.match(text, found.start())
         if match:
@@ -288,7 +284,7 @@ def _best_and_last(text: bytes) -> tuple[int | None, int | None]:
 
 
 def _pretrained_prefix(text: bytes) -> str | None:
-    for found in _PRETRAINED.finditer(text):
+    for found in matches_at((b"pretrained_s3_prefix",), _PRETRAINED, text):
         prefix = found[1].decode("utf-8", "replace").strip("/")
         if prefix and prefix != "None" and not prefix.startswith("--"):
             return prefix
