@@ -113,7 +113,7 @@ def is_trainer_log(text: bytes) -> bool:
     return (b"Saving in path" in text or b"Policy training" in text) and bool(_TRAINER_TOKEN.search(text))
 
 
-def read_trainer_log(text: bytes) -> TrainerLog:
+def read_trainer_log(text: bytes, with_episodes: bool = True) -> TrainerLog:
     """Read a trainer's log; a simulation log works too and gives the episodes, with their rewards.
 
     Parameters
@@ -121,6 +121,9 @@ def read_trainer_log(text: bytes) -> TrainerLog:
     text : bytes
         The log. Prefixes, colour codes, CRLF, lines that run into each other, broken characters and cut-off
         lines are all allowed; what cannot be read is counted in `skipped`.
+    with_episodes : bool
+        False: the lines of episodes are only checked. In a log without policy updates and saved checkpoints nothing
+        but its table of episodes comes of them.
 
     Returns
     -------
@@ -132,7 +135,7 @@ def read_trainer_log(text: bytes) -> TrainerLog:
         plain = _COLOUR.sub(b"", text)
     skipped = Skipped()
     saves = _read_saves(plain, skipped)
-    episodes = _read_episodes(plain, skipped)
+    episodes = _read_episodes(plain, skipped, with_episodes)
     policy = _read_policy(plain, skipped)
     restored = facts.restored if plain is text else find_restored(plain)
 
@@ -193,15 +196,17 @@ def _read_saves(text: bytes, skipped: Skipped) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["at", "checkpoint", "step", "file"])
 
 
-def _read_episodes(text: bytes, skipped: Skipped) -> pd.DataFrame:
-    rows = []
+def _read_episodes(text: bytes, skipped: Skipped, wanted: bool) -> pd.DataFrame:
+    rows, before = [], 0
     for m in _matches(text, _EPISODE_TOKEN, _EPISODE_LINE, "unreadable line of a trained episode", skipped):
         episode, iteration = int(m[2]), int(m[5])
         # The last number may be cut off too, and then reads too small.
-        if episode < 1 or (m.end() == len(text) and rows and iteration < rows[-1][5]):
+        if episode < 1 or (m.end() == len(text) and iteration < before):
             skipped.add("unreadable line of a trained episode", m[0])
             continue
-        rows.append((m.start(), int(m[1]), episode - 1, _finite(m[3]), int(m[4]), iteration))
+        before = iteration
+        if wanted:
+            rows.append((m.start(), int(m[1]), episode - 1, _finite(m[3]), int(m[4]), iteration))
     return pd.DataFrame(rows, columns=["at", "worker", "episode", "reward", "steps_total", "iteration"])
 
 
