@@ -19,7 +19,7 @@ from deepracer_viz.episodes import (
 )
 from deepracer_viz.logs.metadata import MetricsFile
 from deepracer_viz.logs.report import ReadReport
-from deepracer_viz.logs.steps import empty_steps
+from deepracer_viz.logs.steps import empty_steps, with_columns
 from deepracer_viz.logs.streams import UNKNOWN, StepStream, agree, unite
 from deepracer_viz.logs.trainer import TrainerLog
 
@@ -292,8 +292,9 @@ def training_tables(
     """
     frames, tables = [], []
     for worker in sorted({*training, *matched}):
-        table = empty_episodes()
-        if worker in training:
+        if worker not in training:
+            table = empty_episodes()
+        else:
             steps = _number_iterations(training.pop(worker).steps, numbering)
             frames.append(steps.assign(worker=np.int32(worker)))
             del steps
@@ -442,8 +443,9 @@ def _best_match(table: pd.DataFrame, metrics: list[MetricsFile]) -> MetricsFile 
 def _provisional(steps: pd.DataFrame) -> pd.DataFrame:
     """Number the episodes of one stream by themselves."""
     counts = np.diff(_last_rows(steps), prepend=-1)
-    worker = {} if "worker" in steps else {"worker": np.int32(0)}
-    return steps.assign(unique_episode=np.repeat(np.arange(len(counts), dtype="int32"), counts), **worker)
+    if "worker" not in steps:
+        steps = steps.assign(worker=np.int32(0))
+    return with_columns(steps, unique_episode=np.repeat(np.arange(len(counts), dtype="int32"), counts))
 
 
 def _last_rows(steps: pd.DataFrame) -> np.ndarray:
@@ -469,7 +471,9 @@ def _number_iterations(steps: pd.DataFrame, numbering: Numbering) -> pd.DataFram
     if first_checkpoint is not None:
         iteration = np.where(loaded >= first_checkpoint, loaded - first_checkpoint, iteration)
     iteration = np.where(by_file != UNKNOWN, by_file, iteration)
-    return steps.drop(columns="checkpoint").assign(iteration=np.repeat(iteration.astype("int32"), counts))
+    return with_columns(
+        steps.drop(columns="checkpoint"), iteration=np.repeat(iteration.astype("int32"), counts)
+    )
 
 
 def _number_steps(frames: list[pd.DataFrame], episodes: pd.DataFrame) -> pd.DataFrame:
@@ -489,7 +493,7 @@ def _number_steps(frames: list[pd.DataFrame], episodes: pd.DataFrame) -> pd.Data
     unique = np.repeat(numbers, counts)
     frames.clear()
     if (numbers[1:] >= numbers[:-1]).all():
-        return steps.assign(unique_episode=unique)
+        return with_columns(steps, unique_episode=unique)
     # Within an episode the rows are in order. Column by column, so that the table is never held twice.
     order = np.argsort(unique, kind="stable")
     ordered = {}

@@ -52,12 +52,15 @@ EPISODE_TYPES = {
 
 def empty_episodes() -> pd.DataFrame:
     """Return an episode table without rows."""
-    return with_episode_types(pd.DataFrame({name: [] for name in EPISODE_TYPES}))
+    kinds = {name: "object" if kind == "category" else kind for name, kind in EPISODE_TYPES.items()}
+    return with_episode_types(pd.DataFrame({name: np.empty(0, kind) for name, kind in kinds.items()}))
 
 
 def with_episode_types(table: pd.DataFrame) -> pd.DataFrame:
     """Give a table the columns and types of an episode table; other columns stay behind them."""
-    table = table.astype({name: kind for name, kind in EPISODE_TYPES.items() if kind != "category"})
+    there = dict(table.dtypes)
+    kinds = {name: kind for name, kind in EPISODE_TYPES.items() if kind != "category" and there[name] != kind}
+    table = table.astype(kinds)
     table["time_source"] = pd.Categorical(table["time_source"], categories=TIME_SOURCES)
     table["end_status"] = pd.Categorical(table["end_status"], categories=END_STATUSES)
     return table[[*EPISODE_TYPES, *(c for c in table.columns if c not in EPISODE_TYPES)]]

@@ -127,6 +127,13 @@ def step_table(columns: dict[str, np.ndarray]) -> pd.DataFrame:
     return pd.DataFrame(columns | {"episode_status": status}, copy=False)
 
 
+def with_columns(steps: pd.DataFrame, **columns: np.ndarray) -> pd.DataFrame:
+    """Put columns into a step table without a copy of them, such as assigning arrays makes."""
+    return steps.assign(
+        **{name: pd.Series(column, steps.index, copy=False) for name, column in columns.items()}
+    )
+
+
 def empty_steps() -> pd.DataFrame:
     """Return a step table without rows, with the types that readers give."""
     return _Table().frame()

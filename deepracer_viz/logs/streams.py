@@ -16,7 +16,7 @@ import pandas as pd
 from deepracer_viz.logs.contents import Contents, CsvFile, LogFile
 from deepracer_viz.logs.formats import PUT_BACK, STATUSES, STEP_COLUMNS, UNIX_TIME_FROM
 from deepracer_viz.logs.report import ReadReport
-from deepracer_viz.logs.steps import empty_steps, step_table
+from deepracer_viz.logs.steps import empty_steps, step_table, with_columns
 
 UNKNOWN = -1
 """Stands for an iteration or checkpoint number that a file does not tell."""
@@ -169,7 +169,7 @@ def _stack(files: list[CsvFile]) -> pd.DataFrame:
 
 def _log_stream(log: LogFile, report: ReadReport) -> StepStream:
     steps, log.steps.steps = log.steps.steps, log.steps.steps[:0]
-    steps = steps.assign(iteration=np.int32(UNKNOWN), checkpoint=_loaded(log, steps))
+    steps = with_columns(steps.assign(iteration=np.int32(UNKNOWN)), checkpoint=_loaded(log, steps))
     name = _FILE_ENDINGS.sub("", log.name.rpartition("/")[2])
     steps = mend(steps, name, report)
     job = None
