@@ -575,7 +575,9 @@ def _parse_rows(lines: bytes, form: StepFormat | None, skipped: Skipped) -> dict
             table, odd_here = _read(piece, form, as_text=True)
             columns, good = _judged(table, skipped)
         count = table.num_rows + len(odd_here)
-        number = np.delete(np.arange(before, before + count, dtype="int32"), [at for at, _ in odd_here])
+        number = np.arange(before, before + count, dtype="int32")
+        if odd_here:
+            number = np.delete(number, [at for at, _ in odd_here])
         columns[_LINE] = number[good]
         if form.radians:
             _to_degrees(columns)
