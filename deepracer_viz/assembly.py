@@ -19,7 +19,7 @@ from deepracer_viz.episodes import (
 )
 from deepracer_viz.logs.metadata import MetricsFile
 from deepracer_viz.logs.report import ReadReport
-from deepracer_viz.logs.steps import empty_steps
+from deepracer_viz.logs.steps import empty_steps, with_columns
 from deepracer_viz.logs.streams import UNKNOWN, StepStream, agree, unite
 from deepracer_viz.logs.trainer import TrainerLog
 
@@ -210,7 +210,9 @@ def _episodes_per_worker(
     training: dict[int, StepStream], workers: int, hyperparameters: dict | None, trainer: TrainerLog
 ) -> int | None:
     def counts(told: str) -> pd.Series:
-        tables = [stream.steps.iloc[_last_rows(stream.steps)] for stream in training.values()]
+        tables = [
+            _at(_last_rows(stream.steps), stream.steps, told, "episode") for stream in training.values()
+        ]
         tables = [table[table[told] != UNKNOWN].groupby(told)["episode"].nunique() for table in tables]
         return pd.concat(tables) if tables else pd.Series(dtype="int64")
 
@@ -290,8 +292,9 @@ def training_tables(
     """
     frames, tables = [], []
     for worker in sorted({*training, *matched}):
-        table = empty_episodes()
-        if worker in training:
+        if worker not in training:
+            table = empty_episodes()
+        else:
             steps = _number_iterations(training.pop(worker).steps, numbering)
             frames.append(steps.assign(worker=np.int32(worker)))
             del steps
@@ -439,15 +442,21 @@ def _best_match(table: pd.DataFrame, metrics: list[MetricsFile]) -> MetricsFile 
 
 def _provisional(steps: pd.DataFrame) -> pd.DataFrame:
     """Number the episodes of one stream by themselves."""
-    changes = np.r_[False, np.diff(steps["episode"].to_numpy()) != 0]
-    worker = {} if "worker" in steps else {"worker": np.int32(0)}
-    return steps.assign(unique_episode=np.cumsum(changes).astype("int32"), **worker)
+    counts = np.diff(_last_rows(steps), prepend=-1)
+    if "worker" not in steps:
+        steps = steps.assign(worker=np.int32(0))
+    return with_columns(steps, unique_episode=np.repeat(np.arange(len(counts), dtype="int32"), counts))
 
 
 def _last_rows(steps: pd.DataFrame) -> np.ndarray:
     """Where the last row of each episode of a stream stands."""
     episode = steps["episode"].to_numpy()
     return np.r_[np.flatnonzero(episode[1:] != episode[:-1]), len(episode) - 1]
+
+
+def _at(rows: np.ndarray, steps: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Some rows and columns: taking the columns first, as pandas does, would copy the whole of them."""
+    return pd.DataFrame({name: steps[name].to_numpy()[rows] for name in columns})
 
 
 def _number_iterations(steps: pd.DataFrame, numbering: Numbering) -> pd.DataFrame:
@@ -462,7 +471,9 @@ def _number_iterations(steps: pd.DataFrame, numbering: Numbering) -> pd.DataFram
     if first_checkpoint is not None:
         iteration = np.where(loaded >= first_checkpoint, loaded - first_checkpoint, iteration)
     iteration = np.where(by_file != UNKNOWN, by_file, iteration)
-    return steps.drop(columns="checkpoint").assign(iteration=np.repeat(iteration, counts).astype("int32"))
+    return with_columns(
+        steps.drop(columns="checkpoint"), iteration=np.repeat(iteration.astype("int32"), counts)
+    )
 
 
 def _number_steps(frames: list[pd.DataFrame], episodes: pd.DataFrame) -> pd.DataFrame:
@@ -472,15 +483,17 @@ def _number_steps(frames: list[pd.DataFrame], episodes: pd.DataFrame) -> pd.Data
         return empty_steps().assign(**none)
     steps = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
     traced = episodes[episodes["steps"] > 0]
-    key, of_steps = _episode_key(traced), _episode_key(steps)
-    first = np.flatnonzero(np.append(True, of_steps[1:] != of_steps[:-1])[: len(of_steps)])
+    worker, episode = steps["worker"].to_numpy(), steps["episode"].to_numpy()
+    changes = (worker[1:] != worker[:-1]) | (episode[1:] != episode[:-1])
+    first = np.flatnonzero(np.append(True, changes)[: len(steps)])
+    key = _episode_key(traced)
     order = np.argsort(key)
-    place = order[np.searchsorted(key[order], of_steps[first])]
-    counts = np.diff(first, append=len(of_steps))
-    unique = np.repeat(traced["unique_episode"].to_numpy()[place], counts)
+    place = order[np.searchsorted(key[order], _episode_key(_at(first, steps, "worker", "episode")))]
+    numbers, counts = traced["unique_episode"].to_numpy()[place], np.diff(first, append=len(steps))
+    unique = np.repeat(numbers, counts)
     frames.clear()
-    if (unique[1:] >= unique[:-1]).all():
-        return steps.assign(unique_episode=unique)
+    if (numbers[1:] >= numbers[:-1]).all():
+        return with_columns(steps, unique_episode=unique)
     # Within an episode the rows are in order. Column by column, so that the table is never held twice.
     order = np.argsort(unique, kind="stable")
     ordered = {}
@@ -491,12 +504,13 @@ def _number_steps(frames: list[pd.DataFrame], episodes: pd.DataFrame) -> pd.Data
 
 def _with_step_types(steps: pd.DataFrame) -> pd.DataFrame:
     workers, iteration = steps["worker"].to_numpy(), steps["iteration"]
-    kinds = np.flatnonzero(np.bincount(workers)).astype(workers.dtype)
+    # Looked at once for each row of steps of one worker.
+    first = np.flatnonzero(np.append(True, workers[1:] != workers[:-1])[: len(workers)])
+    kinds, codes = np.unique(workers[first], return_inverse=True)
+    codes = np.repeat(codes.astype("int16"), np.diff(first, append=len(workers)))
     # Inserting copies no other column, as choosing columns in a new order would.
     steps = steps.drop(columns=["worker", "iteration"])
-    codes = np.zeros(kinds.max(initial=0) + 1, dtype="int16")
-    codes[kinds] = np.arange(len(kinds))
-    steps.insert(0, "worker", pd.Categorical.from_codes(codes[workers], categories=kinds))
+    steps.insert(0, "worker", pd.Categorical.from_codes(codes, categories=kinds))
     steps.insert(1, "iteration", iteration)
     return steps
 

@@ -52,12 +52,15 @@ EPISODE_TYPES = {
 
 def empty_episodes() -> pd.DataFrame:
     """Return an episode table without rows."""
-    return with_episode_types(pd.DataFrame({name: [] for name in EPISODE_TYPES}))
+    kinds = {name: "object" if kind == "category" else kind for name, kind in EPISODE_TYPES.items()}
+    return with_episode_types(pd.DataFrame({name: np.empty(0, kind) for name, kind in kinds.items()}))
 
 
 def with_episode_types(table: pd.DataFrame) -> pd.DataFrame:
     """Give a table the columns and types of an episode table; other columns stay behind them."""
-    table = table.astype({name: kind for name, kind in EPISODE_TYPES.items() if kind != "category"})
+    there = dict(table.dtypes)
+    kinds = {name: kind for name, kind in EPISODE_TYPES.items() if kind != "category" and there[name] != kind}
+    table = table.astype(kinds)
     table["time_source"] = pd.Categorical(table["time_source"], categories=TIME_SOURCES)
     table["end_status"] = pd.Categorical(table["end_status"], categories=END_STATUSES)
     return table[[*EPISODE_TYPES, *(c for c in table.columns if c not in EPISODE_TYPES)]]
@@ -125,27 +128,28 @@ def episode_table(steps: pd.DataFrame) -> pd.DataFrame:
     bounds = [*begins[begins < len(first)], len(first)]
     rows = np.append(first, len(unique))
 
-    def part(begin: int, end: int) -> pd.DataFrame:
+    def part(begin: int, end: int) -> dict[str, np.ndarray]:
         # Where one episode goes on from the one before, that one is looked at too.
-        before = begin > 0
-        table = _sum_up(steps.iloc[rows[begin - before] : rows[end]])
-        return table.iloc[int(before) :]
+        before = int(begin > 0)
+        columns = _sum_up(steps.iloc[rows[begin - before] : rows[end]])
+        return {name: column[before:] for name, column in columns.items()}
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        tables = list(pool.map(part, bounds[:-1], bounds[1:]))
-    return with_episode_types(pd.concat(tables, ignore_index=True))
+        parts = list(pool.map(part, bounds[:-1], bounds[1:]))
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    for name, words in (("time_source", TIME_SOURCES), ("end_status", END_STATUSES)):
+        columns[name] = pd.Categorical.from_codes(columns[name], categories=words)
+    return with_episode_types(pd.DataFrame(columns))
 
 
-def _sum_up(steps: pd.DataFrame) -> pd.DataFrame:
-    """Do the work of `episode_table` on some episodes."""
+def _sum_up(steps: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Do the work of `episode_table` on some episodes; words are given as places in their list."""
     unique = steps["unique_episode"].to_numpy()
     first = np.flatnonzero(np.r_[True, unique[1:] != unique[:-1]])
     count = np.diff(np.r_[first, len(unique)])
     last = first + count - 1
-    index = np.repeat(np.arange(len(first)), count)
-    position = np.arange(len(unique))
 
-    words = [*steps["episode_status"].cat.categories, "unknown"]
+    words = steps["episode_status"].cat.categories.tolist()
     status = steps["episode_status"].cat.codes.to_numpy()
     done = steps["done"].to_numpy()
     progress = steps["progress"].to_numpy()
@@ -153,15 +157,29 @@ def _sum_up(steps: pd.DataFrame) -> pd.DataFrame:
     number = steps["steps"].to_numpy()
     worker = steps["worker"].to_numpy()
 
-    def is_status(*wanted: str) -> np.ndarray:
-        return np.logical_or.reduce([status == words.index(word) for word in wanted])
+    def is_status(word: str, *others: str) -> np.ndarray:
+        rows = status == words.index(word)
+        for other in others:
+            rows |= status == words.index(other)
+        return rows
 
     def any_of(rows: np.ndarray) -> np.ndarray:
         return np.bitwise_or.reduceat(rows, first)
 
+    def count_of(rows: np.ndarray) -> np.ndarray:
+        return np.diff(np.searchsorted(np.flatnonzero(rows), np.append(first, len(unique))))
+
     def first_of(rows: np.ndarray) -> np.ndarray:
         """Place of the first of these rows in each episode; beyond the table where it has none."""
-        return np.minimum.reduceat(np.where(rows, position, len(unique)), first)
+        places = np.append(np.flatnonzero(rows), len(unique))
+        found = places[np.searchsorted(places, first)]
+        return np.where(found <= last, found, len(unique))
+
+    def only(rows: np.ndarray, values: np.ndarray, otherwise: float = 0) -> np.ndarray:
+        # Many times faster than numpy.where.
+        values = values.copy()
+        values[~rows] = otherwise
+        return values
 
     own = ~is_status("prepare")
     # Progress counts from the episode's own start, so that a high first value is a jump as well.
@@ -194,57 +212,65 @@ def _sum_up(steps: pd.DataFrame) -> pd.DataFrame:
     drove = first_driven <= last
     first_driven = np.where(drove, first_driven, last)
     x, y = steps["x"].to_numpy(dtype="float64"), steps["y"].to_numpy(dtype="float64")
-    # np.hypot, which guards against overflow, takes five times as long.
-    moved = np.r_[0, np.sqrt(np.diff(x) ** 2 + np.diff(y) ** 2)]
-    moved[~(driven & np.r_[False, driven[:-1]]) | (position > end[index])] = 0
+    # In place, and not by np.hypot, which guards against overflow: it takes five times as long.
+    moved, aside = np.diff(x, prepend=x[:1]), np.diff(y, prepend=y[:1])
+    moved *= moved
+    moved += np.multiply(aside, aside, out=aside)
+    np.sqrt(moved, out=moved)
+    moved[1:][~(driven[1:] & driven[:-1])] = 0
     moved[first] = 0
+    if (end < last).any():
+        moved[np.arange(len(unique)) > np.repeat(end, count)] = 0
     dist = np.add.reduceat(moved, first)
     moving_time = tstamp[end] - tstamp[first_driven]
-    driven_steps = np.add.reduceat(driven.astype("int32"), first)
-    commanded = np.add.reduceat(np.where(driven, steps["speed"].to_numpy(dtype="float64"), 0), first)
+    commanded = np.add.reduceat(only(driven, steps["speed"].to_numpy().astype("float64")), first)
 
     off_at_end = ~steps["on_track"].to_numpy()[last]
-    end_status = np.asarray(words, dtype=object)[status[last]]
-    end_status[(status[last] < 0) & off_at_end] = "off_track"
-    end_status[~done[last] | ~from_start] = "in_progress"
-    end_status[complete] = "lap_complete"
+    # A row without a status stands for the last of these.
+    end_status = np.array([END_STATUSES.index(word) for word in (*words, "unknown")])[status[last]]
+    end_status[(status[last] < 0) & off_at_end] = END_STATUSES.index("off_track")
+    end_status[~done[last] | ~from_start] = END_STATUSES.index("in_progress")
+    end_status[complete] = END_STATUSES.index("lap_complete")
+
+    changes = np.r_[True, status[1:] != status[:-1]]
+    changes[first] = True
 
     def begins(rows: np.ndarray) -> np.ndarray:
         rows = rows.copy()
-        rows[1:] &= ~(rows[:-1] & (status[1:] == status[:-1]) & (index[1:] == index[:-1]))
+        rows[1:] &= changes[1:] | ~rows[:-1]
         return rows
 
     def events(word: str) -> np.ndarray:
-        return np.add.reduceat(begins(is_status(word)).astype("int32"), first)
+        return count_of(begins(is_status(word)))
 
     served = begins(is_status(*PUT_BACK) & ~done)
-    return pd.DataFrame(
-        {
-            "worker": worker[first],
-            "iteration": steps["iteration"].to_numpy()[first],
-            "checkpoint": steps["iteration"].to_numpy()[first],
-            "episode": steps["episode"].to_numpy()[first],
-            "unique_episode": unique[first],
-            "steps": count,
-            "start_at": np.where(drove, steps["closest_waypoint"].to_numpy()[first_driven], np.nan),
-            # An episode cut off after its prepare row has driven nothing.
-            "progress": np.where(drove, np.maximum.reduceat(np.where(own, progress, -np.inf), first), 0),
-            "complete": complete,
-            "time": time,
-            "time_source": np.where(wall_clock, "wall clock", "estimated"),
-            "driven_time": driven_time,
-            "dist": dist,
-            "speed": commanded / np.maximum(driven_steps, 1),
-            "true_speed": np.divide(dist, moving_time, out=np.zeros(len(dist)), where=moving_time > 0),
-            "reward": np.add.reduceat(steps["reward"].to_numpy(dtype="float64"), first),
-            "end_status": end_status,
-            "off_track": events("off_track"),
-            "crashed": events("crashed"),
-            "penalty": np.add.reduceat(np.where(served, steps["pause_duration"].to_numpy(), 0), first),
-            "tstamp": tstamp[first],
-            "traced": True,
-        }
-    )
+    return {
+        "worker": worker[first],
+        "iteration": steps["iteration"].to_numpy()[first],
+        "checkpoint": steps["iteration"].to_numpy()[first],
+        "episode": steps["episode"].to_numpy()[first],
+        "unique_episode": unique[first],
+        "steps": count,
+        "start_at": np.where(drove, steps["closest_waypoint"].to_numpy()[first_driven], np.nan),
+        # An episode cut off after its prepare row has driven nothing.
+        "progress": np.where(drove, np.maximum.reduceat(only(own, progress, -np.inf), first), 0),
+        "complete": complete,
+        "time": time,
+        "time_source": np.where(
+            wall_clock, TIME_SOURCES.index("wall clock"), TIME_SOURCES.index("estimated")
+        ),
+        "driven_time": driven_time,
+        "dist": dist,
+        "speed": commanded / np.maximum(np.add.reduceat(driven.astype("int32"), first), 1),
+        "true_speed": np.divide(dist, moving_time, out=np.zeros(len(dist)), where=moving_time > 0),
+        "reward": np.add.reduceat(steps["reward"].to_numpy(dtype="float64"), first),
+        "end_status": end_status,
+        "off_track": events("off_track"),
+        "crashed": events("crashed"),
+        "penalty": np.add.reduceat(only(served, steps["pause_duration"].to_numpy()), first),
+        "tstamp": tstamp[first],
+        "traced": np.ones(len(first), dtype=bool),
+    }
 
 
 OFFICIAL_AGREES = 0.25

@@ -519,7 +519,7 @@ def _account(file: FileReport) -> str:
 def _trainer_of(contents: Contents) -> TrainerLog:
     """The trainer's log; when there are several, the one with the most policy updates."""
     logs = [log.lines for log in contents.logs if log.is_trainer]
-    return max(logs, key=lambda t: (len(t.policy_updates), len(t.checkpoints)), default=read_trainer_log(b""))
+    return max(logs or [read_trainer_log(b"")], key=lambda t: (len(t.policy_updates), len(t.checkpoints)))
 
 
 def _facts_of(contents: Contents, job: str) -> dict:

@@ -385,7 +385,8 @@ def _read_json(data: bytes, name: str, contents: Contents, entry: FileReport) ->
 def _take_log(found: StepFile, name: str, contents: Contents, entry: FileReport) -> str:
     entry.steps, entry.skipped = len(found.steps), found.skipped
     is_trainer = is_trainer_log(found.text)
-    lines = read_trainer_log(found.text)
+    # A simulator repeats the trainer's lines of episodes, but the steps tell more.
+    lines = read_trainer_log(found.text, with_episodes=is_trainer)
     entry.skipped.update(lines.skipped)
     if len(found.steps):
         kind = f"simulation log ({found.format})"

@@ -127,6 +127,13 @@ def step_table(columns: dict[str, np.ndarray]) -> pd.DataFrame:
     return pd.DataFrame(columns | {"episode_status": status}, copy=False)
 
 
+def with_columns(steps: pd.DataFrame, **columns: np.ndarray) -> pd.DataFrame:
+    """Put columns into a step table without a copy of them, such as assigning arrays makes."""
+    return steps.assign(
+        **{name: pd.Series(column, steps.index, copy=False) for name, column in columns.items()}
+    )
+
+
 def empty_steps() -> pd.DataFrame:
     """Return a step table without rows, with the types that readers give."""
     return _Table().frame()
@@ -568,7 +575,9 @@ def _parse_rows(lines: bytes, form: StepFormat | None, skipped: Skipped) -> dict
             table, odd_here = _read(piece, form, as_text=True)
             columns, good = _judged(table, skipped)
         count = table.num_rows + len(odd_here)
-        number = np.delete(np.arange(before, before + count, dtype="int32"), [at for at, _ in odd_here])
+        number = np.arange(before, before + count, dtype="int32")
+        if odd_here:
+            number = np.delete(number, [at for at, _ in odd_here])
         columns[_LINE] = number[good]
         if form.radians:
             _to_degrees(columns)

@@ -16,7 +16,7 @@ import pandas as pd
 from deepracer_viz.logs.contents import Contents, CsvFile, LogFile
 from deepracer_viz.logs.formats import PUT_BACK, STATUSES, STEP_COLUMNS, UNIX_TIME_FROM
 from deepracer_viz.logs.report import ReadReport
-from deepracer_viz.logs.steps import empty_steps, step_table
+from deepracer_viz.logs.steps import empty_steps, step_table, with_columns
 
 UNKNOWN = -1
 """Stands for an iteration or checkpoint number that a file does not tell."""
@@ -169,7 +169,7 @@ def _stack(files: list[CsvFile]) -> pd.DataFrame:
 
 def _log_stream(log: LogFile, report: ReadReport) -> StepStream:
     steps, log.steps.steps = log.steps.steps, log.steps.steps[:0]
-    steps = steps.assign(iteration=np.int32(UNKNOWN), checkpoint=_loaded(log, steps))
+    steps = with_columns(steps.assign(iteration=np.int32(UNKNOWN)), checkpoint=_loaded(log, steps))
     name = _FILE_ENDINGS.sub("", log.name.rpartition("/")[2])
     steps = mend(steps, name, report)
     job = None
@@ -183,25 +183,22 @@ def _log_stream(log: LogFile, report: ReadReport) -> StepStream:
 
 def _loaded(log: LogFile, steps: pd.DataFrame) -> np.ndarray:
     """Checkpoint that drove each step: the one that the log says was loaded before."""
-    loaded = np.full(len(steps), UNKNOWN, dtype="int32")
     told = [
         (log.steps.rows_before(at), number)
         for at, path, number, _ in log.facts.restored
         if "pretrained" not in path
     ]
     if not told:
-        return loaded
+        return np.full(len(steps), UNKNOWN, dtype="int32")
     episode, number = steps["episode"].to_numpy(), steps["steps"].to_numpy()
-    backwards = (np.diff(episode) < 0) & (number[1:] > 1)
-    if backwards.sum() * 100 > (np.diff(episode) != 0).sum():
+    backwards = (episode[1:] < episode[:-1]) & (number[1:] > 1)
+    if np.count_nonzero(backwards) * 100 > np.count_nonzero(episode[1:] != episode[:-1]):
         # In a shuffled export the place of a line tells nothing; the lowest checkpoint drove the first episode.
-        loaded[episode == episode.min()] = min(number for _, number in told)
-    else:
-        rows, numbers = np.array(told).T
-        loaded = np.repeat(np.append(UNKNOWN, numbers), np.diff(rows, prepend=0, append=len(steps))).astype(
-            "int32"
-        )
-    return loaded
+        lowest = min(number for _, number in told)
+        return np.where(episode == episode.min(), lowest, UNKNOWN).astype("int32")
+    rows, numbers = np.array(told).T
+    numbers = np.append(UNKNOWN, numbers).astype("int32")
+    return np.repeat(numbers, np.diff(rows, prepend=0, append=len(steps)))
 
 
 def drives_like_evaluation(steps: pd.DataFrame) -> bool:
@@ -250,11 +247,13 @@ def mend(steps: pd.DataFrame, name: str, report: ReadReport) -> pd.DataFrame:
     pandas.DataFrame
         Strictly increasing in (episode, steps).
     """
-    key = _key(steps)
-    if (key[1:] > key[:-1]).all():
+    episode, number = steps["episode"].to_numpy(), steps["steps"].to_numpy()
+    follows = (episode[1:] == episode[:-1]) & (number[1:] > number[:-1])
+    if (follows | (episode[1:] > episode[:-1])).all():
         _tell_joined(steps, name, report)
         return steps
     restarts = 0
+    key = _key(steps)
     same = steps.duplicated(["episode", "steps", "x", "y", "reward", "tstamp"])
     if same.any():
         report.duplicates += int(same.sum())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from deepracer_viz.logs.metadata import LogFacts, Restored, find_restored, read_log_facts
+from deepracer_viz.logs.metadata import LogFacts, Restored, find_restored, matches_at, read_log_facts
 from deepracer_viz.logs.report import Skipped
 
 _POLICY_COLUMNS = {
@@ -113,7 +113,7 @@ def is_trainer_log(text: bytes) -> bool:
     return (b"Saving in path" in text or b"Policy training" in text) and bool(_TRAINER_TOKEN.search(text))
 
 
-def read_trainer_log(text: bytes) -> TrainerLog:
+def read_trainer_log(text: bytes, with_episodes: bool = True) -> TrainerLog:
     """Read a trainer's log; a simulation log works too and gives the episodes, with their rewards.
 
     Parameters
@@ -121,6 +121,9 @@ def read_trainer_log(text: bytes) -> TrainerLog:
     text : bytes
         The log. Prefixes, colour codes, CRLF, lines that run into each other, broken characters and cut-off
         lines are all allowed; what cannot be read is counted in `skipped`.
+    with_episodes : bool
+        False: the lines of episodes are only checked. In a log without policy updates and saved checkpoints nothing
+        but its table of episodes comes of them.
 
     Returns
     -------
@@ -132,7 +135,7 @@ def read_trainer_log(text: bytes) -> TrainerLog:
         plain = _COLOUR.sub(b"", text)
     skipped = Skipped()
     saves = _read_saves(plain, skipped)
-    episodes = _read_episodes(plain, skipped)
+    episodes = _read_episodes(plain, skipped, with_episodes)
     policy = _read_policy(plain, skipped)
     restored = facts.restored if plain is text else find_restored(plain)
 
@@ -176,10 +179,6 @@ def read_trainer_log(text: bytes) -> TrainerLog:
 
 def _matches(text: bytes, token: re.Pattern, line: re.Pattern, reason: str, skipped: Skipped):
     """Yield the match of `line` at every `token`; count the tokens where it does not match."""
-    matches = list(line.finditer(text))
-    if len(matches) == sum(1 for _ in token.finditer(text)):
-        yield from matches
-        return
     for found in token.finditer(text):
         match = line.match(text, found.start())
         if match:
@@ -197,15 +196,17 @@ def _read_saves(text: bytes, skipped: Skipped) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["at", "checkpoint", "step", "file"])
 
 
-def _read_episodes(text: bytes, skipped: Skipped) -> pd.DataFrame:
-    rows = []
+def _read_episodes(text: bytes, skipped: Skipped, wanted: bool) -> pd.DataFrame:
+    rows, before = [], 0
     for m in _matches(text, _EPISODE_TOKEN, _EPISODE_LINE, "unreadable line of a trained episode", skipped):
         episode, iteration = int(m[2]), int(m[5])
         # The last number may be cut off too, and then reads too small.
-        if episode < 1 or (m.end() == len(text) and rows and iteration < rows[-1][5]):
+        if episode < 1 or (m.end() == len(text) and iteration < before):
             skipped.add("unreadable line of a trained episode", m[0])
             continue
-        rows.append((m.start(), int(m[1]), episode - 1, _finite(m[3]), int(m[4]), iteration))
+        before = iteration
+        if wanted:
+            rows.append((m.start(), int(m[1]), episode - 1, _finite(m[3]), int(m[4]), iteration))
     return pd.DataFrame(rows, columns=["at", "worker", "episode", "reward", "steps_total", "iteration"])
 
 
@@ -288,7 +289,7 @@ def _best_and_last(text: bytes) -> tuple[int | None, int | None]:
 
 
 def _pretrained_prefix(text: bytes) -> str | None:
-    for found in _PRETRAINED.finditer(text):
+    for found in matches_at((b"pretrained_s3_prefix",), _PRETRAINED, text):
         prefix = found[1].decode("utf-8", "replace").strip("/")
         if prefix and prefix != "None" and not prefix.startswith("--"):
             return prefix
