@@ -135,6 +135,7 @@ def main() -> None:
         moves = [visit.measure(visit.slide) for _ in range(count + warming)][warming:]
         visit.look_at("driving")
         below = [visit.measure(visit.slide) for _ in range(count + warming)][warming:]
+        visit.look_at("envelope")
         names = [f"model-{2 - i % 2}" for i in range(min(count, 8) + warming)]
         choices = [visit.measure_choice(name) for name in names][warming:]
         show(
