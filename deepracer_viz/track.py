@@ -371,9 +371,11 @@ def _enough(steps: pd.DataFrame) -> pd.DataFrame:
     episode, waypoint = steps["unique_episode"].to_numpy(), steps["closest_waypoint"].to_numpy()
     # Multiples of the golden ratio lie evenly and never keep step with the starts, which go round the track.
     chosen = ((np.arange(episode.max() + 1) * (5**0.5 - 1) / 2) % 1 < share)[episode]
+    rows = np.flatnonzero(chosen)
     seen = np.zeros(max(waypoint.max() + 1, 1), dtype=bool)
-    seen[waypoint[chosen]] = True
-    return steps.loc[chosen, _USED] if seen[waypoint].all() else steps
+    seen[waypoint[rows]] = True
+    # Column by column: choosing columns of a table copies the whole of them.
+    return pd.DataFrame({name: steps[name].take(rows) for name in _USED}) if seen[waypoint].all() else steps
 
 
 def _driven(steps: pd.DataFrame) -> pd.DataFrame:

@@ -103,9 +103,9 @@ class Server:
         Unix time at which the command was given.
     """
 
-    def __init__(self, logs: Path | None = None):
+    def __init__(self, logs: Path | None = None, program: Path = ROOT / "streamlit_app.py"):
         port = free_port()
-        command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.headless", "true"]
+        command = [sys.executable, "-m", "streamlit", "run", str(program), "--server.headless", "true"]
         command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
         command += ["--", "--logs", str(logs)] if logs else []
         environment = {key: value for key, value in os.environ.items() if key != "DEEPRACER_LOGS"}

@@ -4,6 +4,7 @@
 
 The first visitor's clock starts with the command that starts the server; the next visitor's when the address is
 asked for. A new visitor's browser has an empty cache, one who comes again has the program of the page in it.
+The same is measured of a Streamlit page that shows one small chart and nothing else: what no page could do without.
 """
 
 import argparse
@@ -11,11 +12,22 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 from browsing import BROWSER_OPTIONS, CLOCK, WINDOW, Server, browser_program, whole
 from measuring import ROOT, about_machine, show
-from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+ONE_CHART = """
+import streamlit as st
+
+st.title("One chart")
+values = [{"a": a, "b": a * a} for a in range(10)]
+axes = {axis: {"field": field, "type": "quantitative"} for axis, field in (("x", "a"), ("y", "b"))}
+st.vega_lite_chart({"data": {"values": values}, "mark": "bar", "encoding": axes})
+"""
 
 MODULES = "streamlit, deepracer_viz, deepracer_viz.page.rewards, deepracer_viz.page.convergence"
 
@@ -32,6 +44,37 @@ def opened(context: BrowserContext, url: str, begin: float) -> tuple[float, floa
     )
     page.close()
     return (origin + first) / 1000 - begin, (origin + max(last, received)) / 1000 - begin
+
+
+def measured(browser: Browser, what: str, program: Path, count: int) -> list[dict]:
+    """Start a server so many times; return rows of what its visitors of each kind see."""
+    answering, seen = [], {"first visitor": [], "next visitor": [], "a visitor who comes again": []}
+    for _ in range(count):
+        server = Server(program=program)
+        try:
+            answering.append(server.wait())
+            context = browser.new_context(viewport=WINDOW)
+            seen["first visitor"].append(opened(context, server.url, server.started))
+            context.close()
+            context = browser.new_context(viewport=WINDOW)
+            for who in ("next visitor", "a visitor who comes again"):
+                seen[who].append(opened(context, server.url, time.time()))
+            context.close()
+        finally:
+            server.process.terminate()
+            server.process.wait(20)
+    return [
+        {
+            "what": what,
+            "who": who,
+            "n": len(times),
+            "first chart (s)": statistics.median(first for first, _ in times),
+            "all in the window (s)": statistics.median(last for _, last in times),
+            "slowest (s)": max(last for _, last in times),
+            "server answers (s)": statistics.median(answering) if who == "first visitor" else None,
+        }
+        for who, times in seen.items()
+    ]
 
 
 def show_imports(count: int = 20) -> None:
@@ -60,36 +103,16 @@ def main() -> None:
     program = browser_program()
     if program is None:
         raise SystemExit("Chromium is not installed.")
-    answering, seen = [], {"first visitor": [], "next visitor": [], "a visitor who comes again": []}
-    with sync_playwright() as playwright:
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        one_chart = Path(folder) / "one_chart.py"
+        one_chart.write_text(ONE_CHART)
         browser = playwright.chromium.launch(executable_path=program, args=BROWSER_OPTIONS)
-        for _ in range(1 if options.tiny else options.times):
-            server = Server()
-            try:
-                answering.append(server.wait())
-                context = browser.new_context(viewport=WINDOW)
-                seen["first visitor"].append(opened(context, server.url, server.started))
-                context.close()
-                context = browser.new_context(viewport=WINDOW)
-                for who in ("next visitor", "a visitor who comes again"):
-                    seen[who].append(opened(context, server.url, time.time()))
-                context.close()
-            finally:
-                server.process.terminate()
-                server.process.wait(20)
+        count = 1 if options.tiny else options.times
+        show(
+            measured(browser, "the page", ROOT / "streamlit_app.py", count)
+            + measured(browser, "one chart", one_chart, count)
+        )
         browser.close()
-    rows = [
-        {
-            "who": who,
-            "n": len(times),
-            "first chart (s)": statistics.median(first for first, _ in times),
-            "whole page (s)": statistics.median(last for _, last in times),
-            "slowest (s)": max(last for _, last in times),
-        }
-        for who, times in seen.items()
-    ]
-    rows[0]["server answers (s)"] = statistics.median(answering)
-    show([row | {"server answers (s)": row.get("server answers (s)")} for row in rows])
 
 
 if __name__ == "__main__":

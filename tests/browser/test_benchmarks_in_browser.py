@@ -30,5 +30,8 @@ def test_a_room(browser, folder):
 
 
 def test_opening(browser):
-    assert [row["n"] for row in rows_of("opening.py")] == ["1", "1", "1"]
+    assert [(row["what"], row["n"]) for row in rows_of("opening.py")] == [
+        *[("the page", "1")] * 3,
+        *[("one chart", "1")] * 3,
+    ]
     assert "deepracer_viz" in {row["module"] for row in rows_of("opening.py", "--imports")}
