@@ -46,8 +46,10 @@ function keeper() {
   };
   // A section that is not drawn stays as high as it was; returns whether there is a new one.
   const clamp = () => {
-    const waiting = placesOf().filter((place) => isWaiting(place) && !place.style.maxHeight);
+    const waiting = placesOf().filter((place) => isWaiting(place) && !place.style.overflow);
     for (const place of waiting) {
+      // Or the Tab key would go past it.
+      place.tabIndex = 0;
       const height = heights.get(numberOf(place));
       place.style.minHeight = place.style.maxHeight = height ? `${height}px` : '';
       place.style.overflow = 'hidden';
@@ -61,7 +63,10 @@ function keeper() {
     if (first?.style.overflow && first.getBoundingClientRect().top < 0) {
       anchor = { place: first, edge: 'bottom', at: edgeOf(first, 'bottom') };
     }
-    for (const place of free) place.style.minHeight = place.style.maxHeight = place.style.overflow = '';
+    for (const place of free) {
+      place.style.minHeight = place.style.maxHeight = place.style.overflow = '';
+      place.removeAttribute('tabindex');
+    }
     for (const place of placesOf().filter(isDrawn)) heights.set(numberOf(place), place.offsetHeight);
     const moved = anchor?.place.isConnected ? edgeOf(anchor.place, anchor.edge) - anchor.at : 0;
     anchor = null;

@@ -123,3 +123,20 @@ def test_all_sections_at_once_on_demand(visit):
     assert drawn(visitor) == list(range(6))
     assert "whole=true" in visitor.page.url
     visitor.check()
+
+
+def test_the_tab_key_leads_into_sections_that_are_not_drawn(visit):
+    visitor = visit(MODEL, at_once=False)
+    assert 1 not in drawn(visitor)
+    visitor.page.locator("#envelope").evaluate(
+        "it => { it.tabIndex = -1; it.focus({ preventScroll: true }); }"
+    )
+    for _ in range(40):
+        visitor.page.keyboard.press("Tab")
+        if visitor.page.evaluate("document.activeElement.closest('.st-key-place-of-section-1') !== null"):
+            break
+    wait(visitor)
+    assert 1 in drawn(visitor)
+    visitor.page.keyboard.press("Tab")
+    assert visitor.page.evaluate("document.activeElement.closest('.st-key-place-of-section-1') !== null")
+    visitor.check()
