@@ -85,16 +85,16 @@ def _told() -> dict:
     return (st.session_state.get(_KEY) or {}).get("looking") or {}
 
 
-def _choices_of_page() -> dict[str, list[str]]:
-    """What the address holds of choices that all sections depend on."""
-    of_sections = st.session_state.get(_KNOWN, set())
-    return {key: st.query_params.get_all(key) for key in st.query_params if key not in of_sections}
+def _choices() -> dict[str, object]:
+    """What is chosen in the sidebar and in the sections, apart from what a section alone takes notice of."""
+    keys = {*st.session_state.get(_KNOWN, ()), *st.query_params} - {"step"}
+    return {key: st.session_state.get(key) for key in keys}
 
 
 def _draw_asked() -> None:
     """Draw the sections that the visitor comes to, and nothing else."""
-    if st.session_state.get(_DRAWN_FOR) != _choices_of_page():
-        # On a busy machine the browser sends the move of a choice along, and it must not be taken for this alone.
+    if st.session_state.get(_DRAWN_FOR) != _choices():
+        # A busy browser sends the move of a choice along with this, and Streamlit would run one of the two alone.
         st.rerun()
     asked = set(_told().get("ask", [])) & st.session_state.get(_ASKED, {}).keys()
     if asked:
@@ -152,7 +152,7 @@ def draw(
             draw_section = st.fragment(_draw_section, key=_fragment_of(number))
             draw_section(drawing, number, names[number], sections[names[number]])
     told(drawing.shown, set(drawing.shown))
-    st.session_state[_DRAWN_FOR] = _choices_of_page()
+    st.session_state[_DRAWN_FOR] = _choices()
     drawing.whole_page = False
 
 
@@ -175,6 +175,7 @@ def _draw_section(drawing: _Drawing, number: int, name: str, section: Section) -
     drawing.shown[name] = section.show()
     if not drawing.whole_page:
         drawing.told(drawing.shown, {name})
+        st.session_state[_DRAWN_FOR] = _choices()
 
 
 def _wait(number: int, section: Section) -> None:

@@ -25,6 +25,40 @@ def test_what_the_window_shows_comes_first_and_the_others_stay_in_order(monkeypa
     assert looking.order(4) == (seen, others)
 
 
+class Rerun(Exception):
+    """Stands for the end of this run of the page."""
+
+
+@pytest.mark.parametrize(
+    ("now", "reruns"),
+    [
+        ({"section": "T2"}, [["section 1", "section 2"]]),
+        # A click that came along is answered by all of the page.
+        ({"section": "T3"}, [[]]),
+        ({"section": "T2", "iterations": (0, 5)}, [[]]),
+    ],
+)
+def test_what_came_along_with_the_wish_for_a_section_is_not_lost(monkeypatch, now, reruns):
+    called = []
+
+    def rerun(*scope):
+        called.append(scope[0] if scope else [])
+        raise Rerun
+
+    state = {
+        "looked_at": {"looking": {"seen": [0], "ask": [2, 1, 9]}},
+        "choices_known": {"section"},
+        "sections_asked_for": dict.fromkeys(range(6), False),
+        "sections_drawn_for": {"section": "T2"},
+    }
+    monkeypatch.setattr(looking.st, "session_state", state | now)
+    monkeypatch.setattr(looking.st, "query_params", {key: "" for key in now})
+    monkeypatch.setattr(looking.st, "rerun", rerun)
+    with pytest.raises(Rerun):
+        looking._draw_asked()
+    assert called == reruns
+
+
 def headings(page) -> list[str]:
     return [header.value for header in page.header]
 
