@@ -52,7 +52,7 @@ def test_what_came_along_with_the_wish_for_a_section_is_not_lost(monkeypatch, no
         "sections_drawn_for": {"section": "T2"},
     }
     monkeypatch.setattr(looking.st, "session_state", state | now)
-    monkeypatch.setattr(looking.st, "query_params", {key: "" for key in now})
+    monkeypatch.setattr(looking.st, "query_params", dict.fromkeys(now, ""))
     monkeypatch.setattr(looking.st, "rerun", rerun)
     with pytest.raises(Rerun):
         looking._draw_asked()
