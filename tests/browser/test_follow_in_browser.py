@@ -63,7 +63,7 @@ def wait_for_growth(visitor, past: int) -> int:
 
 
 def test_the_page_grows_with_the_training(visit, training):
-    visitor = visit("?model=my+training")
+    visitor = visit("?model=my+training", at_once=False)
     follow = visitor.page.get_by_role("radio", name="10 s")
     follow.click()
     first = wait_for_growth(visitor, -1)
@@ -92,7 +92,7 @@ def test_the_page_grows_with_the_training(visit, training):
     visitor.shoot("followed")
 
     # Who opens the address later sees the same choice, and follows too.
-    other = visit("?" + visitor.page.url.partition("?")[2])
+    other = visit("?" + visitor.page.url.partition("?")[2], at_once=False)
     assert ends_of_slider(other) == [1, second - 1]
     third = wait_for_growth(other, second)
     follow = visitor.page.get_by_role("radio", name="Off")

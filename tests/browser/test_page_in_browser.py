@@ -97,7 +97,7 @@ def test_iteration_range_changes_every_section_and_the_link_reopens_it(visit):
 
 
 def test_a_model_with_fewer_iterations_after_a_narrow_range(visit):
-    visitor = visit("?model=over-trained+(sample)")
+    visitor = visit("?model=over-trained+(sample)", at_once=False)
     thumb = visitor.page.get_by_test_id("stSlider").get_by_role("slider").first
     thumb.focus()
     thumb.press("End")
@@ -108,7 +108,7 @@ def test_a_model_with_fewer_iterations_after_a_narrow_range(visit):
 
 
 def test_target_and_laps_are_in_the_link(visit):
-    visitor = visit()
+    visitor = visit(at_once=False)
     target = visitor.page.get_by_role("spinbutton", name="Race target (s)")
     target.fill("9.5")
     target.press("Enter")
@@ -230,7 +230,7 @@ def test_flat_out_narrows_the_reward_map_and_is_in_the_link(visit):
 
 
 def test_evaluations_of_the_last_model_do_not_stick(visit, real_logs):
-    visitor = visit()
+    visitor = visit(at_once=False)
     for name in ("drfc-one-worker", "drfc-three-workers"):
         drop(visitor, *_zipped(real_logs / name))
         expect(visitor.page.get_by_role("heading", level=1)).to_contain_text(name)
@@ -253,10 +253,10 @@ def _zipped(folder: Path) -> list[dict]:
 
 
 def test_a_sample_archive_dropped_on_the_page(visit):
-    visitor = visit()
+    visitor = visit(at_once=False)
     drop(visitor, ROOT / "sample_logs" / "steady-and-slow.tar.gz")
     dropped = visitor.metric("Fastest lap"), visitor.metric("Completed laps")
-    other = visit("?model=steady-and-slow+(sample)")
+    other = visit("?model=steady-and-slow+(sample)", at_once=False)
     assert dropped == (other.metric("Fastest lap"), other.metric("Completed laps"))
     visitor.check()
 
@@ -274,17 +274,18 @@ REAL = {
 
 @pytest.mark.parametrize(("name", "figures"), REAL.items())
 def test_a_real_archive_dropped_on_the_page(visit, real_logs, name, figures):
-    visitor = visit()
+    visitor = visit(at_once=False)
     drop(visitor, real_logs / name)
     assert (visitor.metric("Fastest lap"), visitor.metric("Completed laps")) == figures
     for question in QUESTIONS:
         expect(visitor.page.get_by_role("heading", name=question)).to_be_visible()
     visitor.shoot(f"real-{name.partition('.')[0]}")
+    assert visitor.page.locator('[class*="st-key-waiting-section-"]').count() == 0
     visitor.check()
 
 
 def test_loose_files_of_one_job_dropped_together(visit, real_logs):
-    visitor = visit(scheme="dark")
+    visitor = visit(scheme="dark", at_once=False)
     drop(visitor, *sorted((real_logs / "console-2020-clone").iterdir()))
     assert visitor.metric("Completed laps") == "13 of 160"
     assert visitor.metric("Iterations") == "8"
@@ -295,7 +296,7 @@ def test_loose_files_of_one_job_dropped_together(visit, real_logs):
 def test_a_file_without_logs_is_named(visit, tmp_path):
     file = tmp_path / "holiday.log"
     file.write_text("the sea was calm\n")
-    visitor = visit()
+    visitor = visit(at_once=False)
     visitor.page.get_by_test_id("stFileUploader").first.locator("input[type=file]").set_input_files(file)
     error = visitor.page.get_by_test_id("stAlertContentError")
     expect(error).to_contain_text("holiday.log", timeout=20_000)

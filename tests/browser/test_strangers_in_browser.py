@@ -52,11 +52,11 @@ def test_a_hostile_name_is_shown_as_typed(visit):
 
 
 def test_two_visitors_with_files_of_the_same_name(visit):
-    one, two = visit(), visit()
+    one, two = visit(at_once=False), visit(at_once=False)
     bring(one, "robomaker.log", log(drive(6, laps=(1, 4), length=40)))
     bring(two, "robomaker.log", log(drive(9, laps=(2,), length=40)))
     assert [visitor.metric("Completed laps") for visitor in (one, two)] == ["2 of 6", "1 of 9"]
-    third = visit("?model=robomaker.log+(yours)")
+    third = visit("?model=robomaker.log+(yours)", at_once=False)
     expect(third.page.get_by_text("Dropped logs stay with the visitor")).to_be_visible()
     assert third.metric("Completed laps") not in ("2 of 6", "1 of 9")
     one.page.get_by_test_id("stSelectbox").filter(has_text="Model").get_by_role("combobox").click()
