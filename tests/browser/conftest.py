@@ -27,6 +27,8 @@ NOTHING_RUNS = """() => document.querySelector('[data-testid="stApp"]').dataset.
     && !document.querySelector('[data-testid="stStatusWidget"], [data-testid="stSkeleton"]')"""
 """Whether the page is at rest, asked in the browser."""
 
+WHOLE_HEIGHT = "document.querySelector('[data-testid=\"stMain\"]').scrollHeight"
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -148,9 +150,12 @@ class Visitor:
         """Leave a picture of the whole page."""
         SCREENSHOTS.mkdir(exist_ok=True)
         size = self.page.viewport_size
-        height = self.page.evaluate("document.querySelector('[data-testid=\"stMain\"]').scrollHeight")
-        self.page.set_viewport_size({"width": size["width"], "height": min(int(height) + 40, 9000)})
-        self.settled()
+        height = size["height"]
+        # More than once: the page grows as more of its sections are in the window.
+        while (whole := self.page.evaluate(WHOLE_HEIGHT)) > height and height < 9000:
+            height = min(int(whole) + 40, 9000)
+            self.page.set_viewport_size({"width": size["width"], "height": height})
+            self.settled()
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
         self.page.set_viewport_size(size)
 
