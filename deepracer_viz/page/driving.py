@@ -278,7 +278,7 @@ def _show_charts(
         return
     times = section_times(steps, drives.episodes, track, traces, laps_only=True)
     account, best = time_account(times), best_possible_lap(times)
-    laps = traces.pick(traces.drives["complete"])
+    laps = traces.laps
     comparisons = _comparisons(drives, traces, laps)
     has_account = len(account.sections) > 0
     shows = "Speed"
