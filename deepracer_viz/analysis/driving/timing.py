@@ -296,8 +296,10 @@ def time_account(times: pd.DataFrame, seed: int = 0) -> TimeAccount:
     order = np.argsort(totals, kind="stable")
     parts, totals = parts[order], totals[order]
     typical, fast = (answer[0] for answer in _typical_and_fast(parts, totals, np.arange(n)[None]))
-    # Laps are in order of their time, so sorted numbers of laps are a sample in order of its time.
-    drawn = np.sort(np.random.default_rng(seed).integers(n, size=(RESAMPLES, n)), axis=1)
+    # Laps are in order of their time, so sorted numbers of laps are a sample in order of its time. In as few bytes as
+    # hold them they are sorted in a tenth of the time.
+    drawn = np.random.default_rng(seed).integers(n, size=(RESAMPLES, n))
+    drawn = np.sort(drawn.astype(np.min_scalar_type(n)), axis=1).astype(int)
     lost = np.subtract(*_typical_and_fast(parts, totals, drawn))
     low, high = np.quantile(lost, [0.025, 0.975], axis=0)
     sections = pd.DataFrame(
