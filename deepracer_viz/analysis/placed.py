@@ -2,10 +2,11 @@
 
 A page that is asked for other iterations, laps or checkpoints looks at the same steps again. What each of them is at
 its waypoint does not change by that, so :mod:`deepracer_viz.analysis.placing` works it out once, when a model is read.
-A step takes 13 bytes where actions are discrete, 15 where they are continuous.
+A step takes 13 bytes where actions are discrete, 15 where they are continuous; sums over
+blocks of steps take at most one more.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -131,6 +132,39 @@ def binned(values: np.ndarray, known: np.ndarray) -> Binned:
 
 
 @dataclass(frozen=True, eq=False)
+class Blocks:
+    """Sums over blocks of steps, so that a range of steps need not be gone through from its first to its last.
+
+    Attributes
+    ----------
+    begin : int
+        Row of the first chosen step among all steps of the run.
+    borders : numpy.ndarray
+        Rows among all steps of the run: block k is from ``borders[k]`` to before ``borders[k + 1]``.
+    sums : tuple of dict
+        For each block what `deepracer_viz.analysis.driving.profile.sums_of_steps` answers for it.
+    """
+
+    begin: int = 0
+    borders: np.ndarray = field(default_factory=lambda: np.zeros(1, dtype=int))
+    sums: tuple[dict[str, np.ndarray], ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return self.borders.nbytes + sum(values.nbytes for block in self.sums for values in block.values())
+
+    def within(self, count: int) -> tuple[slice, tuple[dict[str, np.ndarray], ...]]:
+        """Which of so many chosen steps make whole blocks, and the sums of these."""
+        first = int(np.searchsorted(self.borders, self.begin))
+        last = int(np.searchsorted(self.borders, self.begin + count, "right")) - 1
+        if last <= first:
+            return slice(0, 0), ()
+        begin, end = (int(self.borders[border]) - self.begin for border in (first, last))
+        return slice(begin, end), self.sums[first:last]
+
+
+@dataclass(frozen=True, eq=False)
 class PlacedSteps:
     """What the track and the row before tell of some steps, row by row like the step table.
 
@@ -151,6 +185,8 @@ class PlacedSteps:
     lock_row, lock_pass, lock_outward : numpy.ndarray
         Steps that drift outwards at full lock: row, number of the pass, metres outside the centre-line. Full lock is
         measured on the widest steering of the whole run.
+    blocks : Blocks
+        Sums over steps that follow each other; none where the chosen steps do not.
     """
 
     flags: np.ndarray
@@ -170,6 +206,7 @@ class PlacedSteps:
     lock_row: np.ndarray
     lock_pass: np.ndarray
     lock_outward: np.ndarray
+    blocks: Blocks = field(default_factory=Blocks)
 
     def has(self, flag: np.uint8) -> np.ndarray:
         """Which steps have a flag."""
@@ -178,7 +215,7 @@ class PlacedSteps:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        parts = [getattr(self, field.name) for field in fields(self)]
+        parts = [getattr(self, part.name) for part in fields(self)]
         return sum((part.code if isinstance(part, Binned) else part).nbytes for part in parts)
 
     def seconds(self) -> np.ndarray:
@@ -198,8 +235,9 @@ class PlacedSteps:
         length = np.diff(self.first_row)
         if len(numbers) and numbers[-1] - numbers[0] + 1 == len(numbers):
             rows = slice(int(self.first_row[numbers[0]]), int(self.first_row[numbers[-1] + 1]))
+            blocks = replace(self.blocks, begin=self.blocks.begin + rows.start)
         else:
-            rows = np.repeat(chosen, length)
+            rows, blocks = np.repeat(chosen, length), Blocks()
         # Passes begin and end with their episode, so they are taken or left as a whole.
         owner = np.searchsorted(self.first_row, self.pass_row, "right") - 1
         kept = chosen[owner]
@@ -226,4 +264,5 @@ class PlacedSteps:
             lock_row=(self.lock_row - moved[owner[self.lock_pass]])[locked],
             lock_pass=(np.cumsum(kept) - 1)[self.lock_pass[locked]],
             lock_outward=self.lock_outward[locked],
+            blocks=blocks,
         )

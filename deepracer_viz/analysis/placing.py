@@ -1,11 +1,12 @@
 """Derives once, for all drives of a run, what any choice of them needs again: see `Placed`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from deepracer_viz.analysis.driving.kept import KeptTraces, keep_traces
+from deepracer_viz.analysis.driving.profile import in_blocks
 from deepracer_viz.analysis.driving.traces import STANDING_START, driven_rows, drives, whole_episodes
 from deepracer_viz.analysis.passes import Driven, broken_off, drifts_at_lock, over_steers
 from deepracer_viz.analysis.passes import driven_rows as counted_rows
@@ -78,7 +79,7 @@ def place_steps(steps: pd.DataFrame, track: Track) -> PlacedSteps:
     pass_row, pass_section, pass_steps, pass_over = _joined(passes, (np.int32, np.int16, np.int32, bool))
     lock_row, lock_pass, lock_outward = _joined(locks, (np.int32, np.int32, np.float32))
     driving = (flags & DRIVEN) != 0
-    return PlacedSteps(
+    placed = PlacedSteps(
         flags=flags,
         speed=binned(steps["speed"].to_numpy(), driving),
         steering=binned(steps["steering_angle"].to_numpy(), driving),
@@ -97,6 +98,7 @@ def place_steps(steps: pd.DataFrame, track: Track) -> PlacedSteps:
         lock_pass=lock_pass,
         lock_outward=lock_outward,
     )
+    return replace(placed, blocks=in_blocks(steps, placed))
 
 
 def _joined(parts: list[tuple], types: tuple) -> list[np.ndarray]:

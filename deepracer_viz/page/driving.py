@@ -278,7 +278,7 @@ def _show_charts(
         return
     times = section_times(steps, drives.episodes, track, traces, laps_only=True)
     account, best = time_account(times), best_possible_lap(times)
-    laps = traces.pick(traces.drives["complete"])
+    laps = traces.laps
     comparisons = _comparisons(drives, traces, laps)
     has_account = len(account.sections) > 0
     shows = "Speed"
@@ -465,9 +465,12 @@ def _show_findings(findings: pd.DataFrame, section: str | None) -> None:
             f"**{plain(section)}.** No finding: against what this model could do, nothing here costs {LEAST_COST} s a "
             "lap or more with certainty."
         )
-    for kind, alike in told.groupby("kind", sort=False):
-        places = listed(list(alike["section"].replace("", "unknown part").unique()))
-        evidence = " ".join(alike["evidence"])
+    of_kind: dict[str, list[dict]] = {}
+    for finding in told.to_dict("records"):
+        of_kind.setdefault(finding["kind"], []).append(finding)
+    for kind, alike in of_kind.items():
+        places = listed(list(dict.fromkeys(finding["section"] or "unknown part" for finding in alike)))
+        evidence = " ".join(finding["evidence"] for finding in alike)
         st.markdown(
-            f"**{plain(places)}: {plain(kind)}.** {plain(evidence)} *Try:* {plain(alike['advice'].iloc[0])}"
+            f"**{plain(places)}: {plain(kind)}.** {plain(evidence)} *Try:* {plain(alike[0]['advice'])}"
         )

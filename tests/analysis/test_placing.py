@@ -1,6 +1,7 @@
 """What is derived once for a run gives the same answers as working it out for every choice of drives."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from deepracer_viz import load_run
 from deepracer_viz.analysis.actions import action_use
-from deepracer_viz.analysis.driving import driving_profile, find_inefficiencies, section_times
+from deepracer_viz.analysis.driving import driving_profile, find_inefficiencies, profile, section_times
 from deepracer_viz.analysis.driving.traces import lay_along
+from deepracer_viz.analysis.placed import Blocks
 from deepracer_viz.analysis.placing import place
 from deepracer_viz.analysis.rewards import reward_map
 
@@ -108,6 +110,39 @@ def test_any_choice_of_a_sample_model_has_the_same_answers(sample_logs, number, 
 @settings(max_examples=4, deadline=None)
 def test_any_choice_of_a_real_training_has_the_same_answers(real_logs, choice):
     same_answers(str(real_logs / "console-2020-clone"), choice)
+
+
+@pytest.mark.parametrize("blocks", [1, 3, 40])
+@pytest.mark.parametrize("name", ["planted-faults", "console-2022-continuous"])
+def test_sums_over_blocks_of_steps_add_up_to_the_same_profile(
+    sample_logs, real_logs, name, blocks, monkeypatch
+):
+    path = next(
+        path for path in (logs / f"{name}.tar.gz" for logs in (sample_logs, real_logs)) if path.exists()
+    )
+    run, plain = loaded(str(path))
+    bins = sum(len(v.low) for v in (plain.steps.speed, plain.steps.steering, plain.steps.true_speed))
+    of_block = 2 * bins * (int(run.steps["closest_waypoint"].max()) + 1)
+    monkeypatch.setattr(profile, "_BYTES_OF_BLOCKS", 1.01 * blocks * of_block / len(run.steps))
+    summed = replace(plain.steps, blocks=profile.in_blocks(run.steps, plain.steps))
+    step_by_step = replace(plain.steps, blocks=Blocks())
+    assert len(summed.blocks.sums) >= blocks and not step_by_step.blocks.sums
+    last = int(run.episodes["iteration"].max())
+    for first, end in ((0, last), (0, last - 1), (1, last), (last // 2, last), (last, last)):
+        episodes = run.episodes[run.episodes["iteration"].between(first, end)]
+        steps = run.steps[run.steps["unique_episode"].isin(episodes["unique_episode"])]
+        one, other = (
+            driving_profile(steps, run.track, placed.of(episodes)) for placed in (summed, step_by_step)
+        )
+        pd.testing.assert_frame_equal(one, other, rtol=1e-9)
+
+
+def test_steps_that_do_not_follow_each_other_have_no_blocks(sample_logs):
+    run, placed = loaded(str(sorted(sample_logs.glob("*.tar.gz"))[0]))
+    blocks = Blocks(0, np.array([0, len(run.steps)]), ({},))
+    known = replace(placed.steps, blocks=blocks)
+    assert known.of(run.episodes.iloc[::2]).blocks.sums == ()
+    assert known.of(run.episodes.iloc[5:]).blocks.within(len(run.steps) - known.first_row[5])[1] == ()
 
 
 def test_laps_alone_have_the_section_times_that_they_have_among_all(sample_logs):

@@ -115,8 +115,18 @@ class Comparison:
     @cached_property
     def corners(self) -> list[str]:
         """Names of the corners, in driving order."""
-        sections = zip(self.track.sections["section"], self.track.sections["kind"], strict=True)
-        return [section for section, kind in sections if kind == "corner"]
+        kinds = zip(self.sections, self.track.sections["kind"], strict=True)
+        return [section for section, kind in kinds if kind == "corner"]
+
+    @cached_property
+    def sections(self) -> list[str]:
+        """Names of the sections, in driving order."""
+        return list(self.track.sections["section"])
+
+    @cached_property
+    def signs(self) -> dict[str, np.ndarray | float]:
+        """Answers of the functions in `signs` by name: several kinds of findings ask for the same ones."""
+        return {}
 
     @cached_property
     def corner(self) -> np.ndarray:
@@ -145,7 +155,14 @@ class Comparison:
 
     def cells_of(self, section: str) -> np.ndarray:
         """Cells of a section in driving order."""
-        return self.in_order(np.flatnonzero(self.traces.section == section))
+        if section not in self._cells:
+            self._cells[section] = self.in_order(np.flatnonzero(self.traces.section == section))
+        return self._cells[section]
+
+    @cached_property
+    def _cells(self) -> dict[str, np.ndarray]:
+        """Answers of `cells_of`."""
+        return {}
 
     def in_order(self, cells: np.ndarray) -> np.ndarray:
         """Cells, each once, in driving order: from the one after the widest gap on."""
@@ -228,12 +245,11 @@ def compare(
         return None
     known = episodes.set_index("unique_episode")["driven_time"]
     drives = traces.drives.assign(driven_time=known.reindex(traces.drives["unique_episode"]).to_numpy(float))
-    complete = drives["complete"].to_numpy()
-    laps = int(complete.sum()) >= LEAST_LAPS
-    rows = np.flatnonzero(complete) if laps else np.arange(len(complete))
-    if len(rows) > MOST_DRIVES:
-        rows = rows[np.linspace(0, len(rows) - 1, MOST_DRIVES).astype(int)]
-    traces = traces.pick(rows)
+    laps = len(traces.laps.drives) >= LEAST_LAPS
+    traces = traces.laps if laps else traces
+    count = len(traces.drives)
+    if count > MOST_DRIVES or not laps:
+        traces = traces.pick(np.linspace(0, count - 1, min(count, MOST_DRIVES)).astype(int))
     seconds = np.where(traces.standing, np.nan, traces.seconds)
     known = np.isfinite(seconds).sum(axis=0) >= LEAST_LAPS
     if not known.any():
@@ -289,13 +305,15 @@ def _with_losses(drives: Comparison) -> Comparison:
         for part, otherwise in zip(parts, (drives.length, drives.length, 0), strict=True)
     )
 
-    of_fast = weights * drives.fast
-    fast_total = of_fast @ flying.astype(np.float32)
+    of_fast, flying_fast = weights[:, drives.fast], flying[drives.fast]
+    fast_total = of_fast @ flying_fast.astype(np.float32)
     fast_seconds = (
-        of_fast @ np.where(flying, drives.seconds, 0).astype(np.float32) / np.maximum(fast_total, 1)
+        of_fast
+        @ np.where(flying_fast, drives.seconds[drives.fast], 0).astype(np.float32)
+        / np.maximum(fast_total, 1)
     )
 
-    own_length = _shape(drives, offset)[1]
+    own_length = _spans(drives, offset)[1]
     even = _without_swings(drives, offset)
     shift = _further_in(drives, metres)
     # Cars that explore drive a little further than the mean of their lines is long.
@@ -357,8 +375,8 @@ def _further_in(drives: Comparison, metres: np.ndarray) -> np.ndarray:
     return shift
 
 
-def _shape(drives: Comparison, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Curvature (1/m, left positive) and length (m) in each cell of lines beside the centre-line: shapes (S, P)."""
+def _spans(drives: Comparison, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """From each cell of lines beside the centre-line to the next (complex, m), and length in it (m): shapes (S, P)."""
     track, closed = drives.track, drives.track.closed
     known = ~np.isnan(track.center[:, 0])
     center = track.center[known] @ [1, 1j]
@@ -370,20 +388,36 @@ def _shape(drives: Comparison, offset: np.ndarray) -> tuple[np.ndarray, np.ndarr
     span = np.roll(line, -1, axis=-1) - line  # to the next cell
     if not closed:
         span[:, -1] = span[:, -2]
-    smooth = _gaussian(span, _HEADING / drives.cell, closed)
-    before = np.roll(span, 1, axis=1), np.roll(smooth, 1, axis=1)
+    after = np.abs(span)
+    return span, (after + _before(after, closed)) / 2
+
+
+def _shape(drives: Comparison, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Curvature (1/m, left positive) and length (m) in each cell of lines beside the centre-line: shapes (S, P)."""
+    span, length = _spans(drives, offset)
+    smooth = _gaussian(span, _HEADING / drives.cell, drives.track.closed)
+    turn = np.angle(smooth * np.conj(_before(smooth, drives.track.closed)))
+    return turn / np.maximum(length, 1e-6), length
+
+
+def _before(values: np.ndarray, closed: bool) -> np.ndarray:
+    """The value of the cell before, along the last axis."""
+    before = np.roll(values, 1, axis=-1)
     if not closed:
-        before[0][:, 0], before[1][:, 0] = span[:, 0], smooth[:, 0]
-    length = (np.abs(span) + np.abs(before[0])) / 2
-    return np.angle(smooth * np.conj(before[1])) / np.maximum(length, 1e-6), length
+        before[..., 0] = values[..., 0]
+    return before
 
 
 def _gaussian(values: np.ndarray, width: float, closed: bool) -> np.ndarray:
     """Gaussian mean along the last axis with an SD of so many cells."""
-    reach = int(np.ceil(3 * width))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
+    reach, count = int(np.ceil(3 * width)), values.shape[1]
+    kernel = np.exp(-0.5 * (np.arange(-reach, 1) / width) ** 2)
+    kernel /= 2 * kernel.sum() - 1
     padded = np.pad(values, ((0, 0), (reach, reach)), mode="wrap" if closed else "edge")
-    return sum(share * padded[:, n : n + values.shape[1]] for n, share in enumerate(kernel / kernel.sum()))
+    total = kernel[-1] * values
+    for n, share in enumerate(kernel[:-1]):  # cells as far ahead as behind have the same share
+        total += share * (padded[:, n : n + count] + padded[:, 2 * reach - n : 2 * reach - n + count])
+    return total
 
 
 def resampled(random: np.random.Generator, count: int, samples: int) -> np.ndarray:

@@ -102,12 +102,13 @@ def endings(comparison: Comparison) -> Iterator[Ending]:
     count, cells = len(drives), len(place) - 1
     end_at = ends % place[-1] if track.closed else np.clip(ends, 0, place[-1] - 1e-9)
     end_cell = np.clip(np.searchsorted(place, end_at, "right") - 1, 0, cells - 1)
-    weights = resampled(np.random.default_rng(1), count, RESAMPLES)
-    laps = weights @ drives["complete"].to_numpy(np.float32)
     # A row per drive is one block of memory, so that a place's drives are summed sample by sample at once.
-    of_drive = weights.T.copy()
-    lost = _by_cell(of_drive[failed], end_cell[failed], cells)
-    came = _comings(of_drive, begins, ends, place, track.closed)
+    weights = resampled(np.random.default_rng(1), count, RESAMPLES).T.copy()
+    laps = weights[drives["complete"].to_numpy()].sum(axis=0)
+    driven_time = np.nan_to_num(drives["driven_time"].to_numpy())
+    lost, came = _losses_and_comings(
+        weights, np.where(failed, end_cell, -1), begins, ends, place, track.closed
+    )
     survive = 1 - np.minimum(lost / np.maximum(came, 1), 1)
     length = comparison.length
     reach = max(1, round(WITHIN / comparison.cell))
@@ -136,9 +137,7 @@ def endings(comparison: Comparison) -> Iterator[Ending]:
         others = np.where(inside, 1, survive).prod(axis=1)
         here_ended = failed & np.isin(end_cell, window)
         with np.errstate(invalid="ignore", divide="ignore"):
-            seconds = np.where(
-                laps > 0, weights @ (here_ended * np.nan_to_num(drives["driven_time"])) / laps, np.nan
-            )
+            seconds = np.where(laps > 0, driven_time[here_ended] @ weights[here_ended] / laps, np.nan)
         yield Ending(
             cells=among,
             middle=int(middle),
@@ -151,28 +150,40 @@ def endings(comparison: Comparison) -> Iterator[Ending]:
         )
 
 
-def _by_cell(of_drive: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
-    """Sum of the weights, shape (drives, S), of the drives that belong to each cell: shape (S, cells)."""
-    belongs = np.ones(len(cell), dtype=np.float32), (cell, np.arange(len(cell)))
-    return (sparse.csr_array(belongs, shape=(cells, len(cell))) @ of_drive).T.copy()
+def _losses_and_comings(
+    weights: np.ndarray,
+    end_cell: np.ndarray,
+    begins: np.ndarray,
+    ends: np.ndarray,
+    place: np.ndarray,
+    closed: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """How often the drives, weighted in shape (drives, S), end in each cell and come to it: shapes (S, P).
 
-
-def _comings(
-    of_drive: np.ndarray, begins: np.ndarray, ends: np.ndarray, place: np.ndarray, closed: bool
-) -> np.ndarray:
-    """How often the drives, weighted in shape (drives, S), come to each cell, that of their begin included: (S, P).
-
-    A drive comes to the places from where it begins on, up to where it ends, and to all of them again in every
-    further round. So two sums along the track tell it.
+    A drive comes to the places from where it begins on, that of its begin included, up to where it ends, and to all
+    of them again in every further round. So a sum along the track tells it. `end_cell` is -1 where none counts.
     """
     cells, rounds = len(place) - 1, np.zeros(len(begins))
     if closed:
         rounds = np.floor(ends / place[-1]) - np.floor(begins / place[-1])
         begins, ends = begins % place[-1], ends % place[-1]
     first = np.clip(np.searchsorted(place, begins, "right") - 1, 0, cells - 1)
-    # From these places on in this round; cell P stands for none.
-    started = np.searchsorted(place[:-1], begins, "right")
+    # Up to the cell before this one in its last round; cell P stands for none.
     ended = np.searchsorted(place[:-1], ends, "right")
-    along = _by_cell(of_drive, started, cells + 1) - _by_cell(of_drive, ended, cells + 1)
-    whole_rounds = (rounds.astype(np.float32) @ of_drive)[:, None]
-    return whole_rounds + np.cumsum(along, axis=1)[:, :-1] + _by_cell(of_drive, first, cells)
+    # All sums over the drives in one product: its first P rows are the losses, the others the changes of how many come
+    # from one cell to the next.
+    drive, lost = np.arange(len(begins)), np.flatnonzero(end_cell >= 0)
+    entries = (
+        (lost, end_cell[lost], 1),
+        (drive, cells, rounds),
+        (drive, cells + first, 1),
+        (drive, cells + ended, -1),
+    )
+    of, row, value = (
+        np.concatenate(column)
+        for column in zip(*(np.broadcast_arrays(*entry) for entry in entries), strict=True)
+    )
+    sums = (
+        sparse.csr_array((value.astype(np.float32), (row, of)), shape=(2 * cells + 1, len(drive))) @ weights
+    )
+    return sums[:cells].T.copy(), np.cumsum(sums[cells:-1].T, axis=1)

@@ -128,8 +128,10 @@ def _rows(comparison: Comparison) -> list[dict]:
     told = np.zeros(len(comparison.known), dtype=bool)
     rows = []
     for claim in claims:
+        if claim.strength < 1:
+            break
         figures = _ending(claim) if claim.price else _slow(comparison, claim.cells, claim.seen)
-        if claim.strength < 1 or not _counts(figures):
+        if not _counts(figures):
             continue
         if claim.price is not None:
             rows.append(_row(comparison, claim, claim.cells, figures))

@@ -5,6 +5,7 @@ same answer. Only driven cells are kept: most drives of a young model come throu
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -69,6 +70,11 @@ class KeptTraces:
         listed[wanted] = True
         rows = np.flatnonzero(listed[mine])
         return replace(self, drives=self.drives.iloc[rows].reset_index(drop=True), row=self.row[rows])
+
+    @cached_property
+    def laps(self) -> Traces:
+        """The complete laps, unpacked once for all that is asked about the same drives."""
+        return self.pick(self.drives["complete"])
 
     def pick(self, rows) -> Traces:
         """Some of the drives, as `Traces.pick`."""

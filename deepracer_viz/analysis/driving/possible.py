@@ -153,15 +153,23 @@ def possible_speed(
     speed, metres = np.minimum(cap, limits.top[:, None]).T.copy(), metres.T.copy()
     last = len(speed) - 1
     tends_to = _OVER * limits.top
-    for _ in range(2 if closed else 1):  # twice round, as the end of the lap bears on its start
+    shed = 2 * limits.braking * metres
+    # Twice round, as the end of the lap bears on its start; but the second time only as far as it does.
+    for first_round in (True, False)[: 1 + closed]:
         for cell in range(last if closed else last - 1, -1, -1):
             after = speed[cell + 1 if cell < last else 0]
-            np.minimum(speed[cell], np.sqrt(after**2 + 2 * limits.braking * metres[cell]), out=speed[cell])
-    for _ in range(2 if closed else 1):
+            braked = np.sqrt(after**2 + shed[cell])
+            if not first_round and (speed[cell] <= braked).all():
+                break
+            np.minimum(speed[cell], braked, out=speed[cell])
+    for first_round in (True, False)[: 1 + closed]:
         for cell in range(last + 1 if closed else last):
             before, after = speed[cell], speed[cell + 1 if cell < last else 0]
             push = np.minimum(limits.hardest, limits.push * np.maximum(tends_to - before, 0))
-            np.minimum(after, np.sqrt(before**2 + 2 * push * metres[cell]), out=after)
+            gained = np.sqrt(before**2 + 2 * push * metres[cell])
+            if not first_round and (after <= gained).all():
+                break
+            np.minimum(after, gained, out=after)
     return speed.T
 
 

@@ -1,13 +1,18 @@
 """Speed and steering at every waypoint: how the car drives there, without a judgement."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
 from deepracer_viz.analysis.driving.traces import STANDING_START, driven_rows
-from deepracer_viz.analysis.placed import DRIVEN, FIRST, FLYING, GRAIN, MOVING, TICK, PlacedSteps
+from deepracer_viz.analysis.placed import DRIVEN, FIRST, FLYING, GRAIN, MOVING, TICK, Blocks, PlacedSteps
 from deepracer_viz.track import Track
 
 _COUNTS = ("visits", "episodes")
+_AT_SPEED = ("true_speeds", "grains", "ticks")
+_BYTES_OF_BLOCKS = 1.0  # bytes of sums for each step: few blocks, but most of a long range is whole ones
 _AT_A_TIME = 1 << 17  # steps that are added up together
 
 
@@ -96,40 +101,148 @@ def _profile(steps: pd.DataFrame) -> dict[str, np.ndarray]:
 
 def _profile_of_placed(steps: pd.DataFrame, placed: PlacedSteps) -> dict[str, np.ndarray]:
     """The same from what is known of the steps already."""
-    waypoint, driven = steps["closest_waypoint"].to_numpy(), placed.has(DRIVEN)
-    count = int(waypoint.max(initial=-1, where=driven)) + 1
-    # What is not driven goes to a waypoint more, which is left out.
-    place = np.where(driven, waypoint, np.int32(count))
-
-    def total(at: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
-        # Part by part, so that what bincount widens them to stays in the processor's cache: half the time.
-        parts = (slice(first, first + _AT_A_TIME) for first in range(0, max(len(at), 1), _AT_A_TIME))
-        return sum(
-            np.bincount(at[part], None if values is None else values[part], count + 1) for part in parts
-        )[:count]
-
-    visits = total(place)
-    profile = {"visits": visits, "episodes": total(place[placed.has(FIRST)])}
-    at_speed = np.where(placed.has(FLYING), place, np.int32(count))
-    passed = total(at_speed) > 0
-    if (visits > 0)[~passed].any():
-        slow = placed.has(MOVING) & ~np.append(passed, True)[place]
-        at_speed = np.where(slow, place, at_speed)
+    sums = _summed(steps, placed)
+    visits, speeds = sums["visits"], [sums[name] for name in _AT_SPEED]
+    slow = (visits > 0) & (sums["flying"] == 0)
+    if slow.any():
+        waypoint = steps["closest_waypoint"].to_numpy()
+        moving = np.flatnonzero(placed.has(DRIVEN) & placed.has(MOVING))
+        moving = moving[slow[waypoint[moving]]]
+        speeds = [
+            known + more
+            for known, more in zip(
+                speeds, _at_speed(placed, moving, waypoint[moving], len(slow)), strict=True
+            )
+        ]
+    true_speeds, metres, seconds = speeds
+    profile = {"visits": visits, "episodes": sums["episodes"]}
     with np.errstate(invalid="ignore"):  # 0/0 is the NaN of a waypoint that was never visited
-        for prefix, column, values, at in (
-            ("speed", "speed", placed.speed, place),
-            ("steering", "steering_angle", placed.steering, place),
-            ("true_speed", "true_speed", placed.true_speed, at_speed),
+        for prefix, column, values, counts in (
+            ("speed", "speed", placed.speed, sums["speeds"]),
+            ("steering", "steering_angle", placed.steering, sums["steerings"]),
+            ("true_speed", "true_speed", placed.true_speed, true_speeds),
         ):
-            counts = values.counts(at, count)
             profile[f"{prefix}_low"], profile[f"{prefix}_high"] = values.quantiles(counts, (0.25, 0.75))
             if column == "true_speed":
-                profile[column] = total(at, placed.grains) * GRAIN / (total(at, placed.ticks) * TICK)
+                profile[column] = metres * GRAIN / (seconds * TICK)
             elif values.exact:
                 profile[column] = counts @ values.low / visits
             else:
-                profile[column] = total(at, steps[column].to_numpy()) / visits
+                profile[column] = sums[column] / visits
     return profile
+
+
+def _summed(steps: pd.DataFrame, placed: PlacedSteps) -> dict[str, np.ndarray]:
+    """Sums up to the last waypoint that was seen, step by step where no block of steps is summed up already."""
+    inside, parts = placed.blocks.within(len(steps))
+    rest = (slice(0, inside.start), slice(inside.stop, len(steps)))
+    count = len(parts[0]["visits"]) if parts else _waypoints(steps, placed)
+    parts = [*parts, *(sums_of_steps(steps, placed, rows, count) for rows in rest if rows.stop > rows.start)]
+    parts = parts or [sums_of_steps(steps, placed, slice(0, 0), count)]
+    total = {
+        name: values.astype(float if values.dtype.kind == "f" else np.int64)
+        for name, values in parts[0].items()
+    }
+    for part in parts[1:]:
+        for name, values in part.items():
+            total[name] += values
+    seen = int(np.flatnonzero(total["visits"]).max(initial=-1)) + 1
+    return {name: values[:seen] for name, values in total.items()}
+
+
+def _waypoints(steps: pd.DataFrame, placed: PlacedSteps) -> int:
+    """Number of waypoints up to the last one at which the car drives."""
+    return int(steps["closest_waypoint"].to_numpy().max(initial=-1, where=placed.has(DRIVEN))) + 1
+
+
+def sums_of_steps(steps: pd.DataFrame, placed: PlacedSteps, rows: slice, count: int) -> dict[str, np.ndarray]:
+    """Sum up at each waypoint all that a profile is made of.
+
+    Parameters
+    ----------
+    steps : pandas.DataFrame
+        Step table.
+    placed : PlacedSteps
+        What is known of the same steps.
+    rows : slice
+        Which of the steps.
+    count : int
+        Number of waypoints; driven steps are at none beyond.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        One entry or row per waypoint: visits, episodes (first visits of a drive) and flying (steps at speed); speeds
+        and steerings (steps in each bin), speed and steering_angle (sums; only where bins hold several values); and
+        true_speeds (steps in each bin), grains and ticks of the steps at speed.
+    """
+    waypoint, flags = steps["closest_waypoint"].to_numpy()[rows], placed.flags[rows]
+    # What is not driven goes to a waypoint more, which is left out.
+    place = np.where((flags & DRIVEN) != 0, waypoint, np.int32(count))
+    at_speed = np.where((flags & FLYING) != 0, place, np.int32(count))
+    sums = {
+        "visits": _total(place, count),
+        "episodes": _total(place[(flags & FIRST) != 0], count),
+        "flying": _total(at_speed, count),
+    }
+    for name, column, values in (
+        ("speeds", "speed", placed.speed),
+        ("steerings", "steering_angle", placed.steering),
+    ):
+        sums[name] = replace(values, code=values.code[rows]).counts(place, count)
+        if not values.exact:
+            sums[column] = _total(place, count, steps[column].to_numpy()[rows])
+    return sums | dict(zip(_AT_SPEED, _at_speed(placed, rows, at_speed, count), strict=True))
+
+
+def _at_speed(
+    placed: PlacedSteps, rows: slice | np.ndarray, place: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Steps in each bin of the true speed, and sums of their grains and ticks, at each place."""
+    counts = replace(placed.true_speed, code=placed.true_speed.code[rows]).counts(place, count)
+    grains, ticks = (_total(place, count, values[rows]) for values in (placed.grains, placed.ticks))
+    return counts, grains, ticks
+
+
+def _total(place: np.ndarray, count: int, values: np.ndarray | None = None) -> np.ndarray:
+    """Sum of values (of ones, where there are none) at each place."""
+    # Part by part, so that what bincount widens them to stays in the processor's cache: half the time.
+    parts = (slice(first, first + _AT_A_TIME) for first in range(0, max(len(place), 1), _AT_A_TIME))
+    return sum(
+        np.bincount(place[part], None if values is None else values[part], count + 1) for part in parts
+    )[:count]
+
+
+def in_blocks(steps: pd.DataFrame, placed: PlacedSteps) -> Blocks:
+    """Sum up the steps of a run in as many blocks as `_BYTES_OF_BLOCKS` for a step hold.
+
+    Parameters
+    ----------
+    steps : pandas.DataFrame
+        All steps.
+    placed : PlacedSteps
+        What is known of them.
+
+    Returns
+    -------
+    Blocks
+    """
+    count = _waypoints(steps, placed)
+    bins = sum(len(values.low) for values in (placed.speed, placed.steering, placed.true_speed))
+    number = int(_BYTES_OF_BLOCKS * len(steps) / max(2 * count * bins, 1))
+    if not number:
+        return Blocks()
+    borders = np.linspace(0, len(steps), number + 1).astype(int)
+    sums = []
+    for begin, end in pairwise(borders.tolist()):
+        block = sums_of_steps(steps, placed, slice(begin, end), count)
+        sums.append({name: _narrow(values) for name, values in block.items()})
+    return Blocks(0, borders, tuple(sums))
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:
+    """Whole numbers in as few bytes as hold them."""
+    return values if values.dtype.kind == "f" else values.astype(np.min_scalar_type(values.max(initial=0)))
 
 
 def _quartiles(group: np.ndarray, columns: list[np.ndarray], count: int) -> list[np.ndarray]:

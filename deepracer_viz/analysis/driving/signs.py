@@ -1,5 +1,8 @@
 """Signs in what the car is told and what it does, cell by cell, that tell why a place is slow."""
 
+from collections.abc import Callable
+from functools import wraps
+
 import numpy as np
 
 from deepracer_viz.analysis.driving.comparison import Comparison
@@ -20,6 +23,19 @@ STEP = 1 / 15
 """Seconds between two looks of the simulator."""
 
 
+def _once(sign: Callable) -> Callable:
+    """Work a sign out once for each comparison."""
+
+    @wraps(sign)
+    def kept(comparison: Comparison) -> np.ndarray | float:
+        if sign.__name__ not in comparison.signs:
+            comparison.signs[sign.__name__] = sign(comparison)
+        return comparison.signs[sign.__name__]
+
+    return kept
+
+
+@_once
 def swing(comparison: Comparison) -> np.ndarray:
     """How far steering, averaged over a step or two, swings about its local mean.
 
@@ -28,16 +44,17 @@ def swing(comparison: Comparison) -> np.ndarray:
     numpy.ndarray
         Shape (P,), degrees: root mean square over the drives, NaN where not known.
     """
-    steering = _flying(comparison, comparison.traces.steering)
-    held = comparison.mean(steering, HOLDS)
-    return np.sqrt(_over_drives((held - comparison.mean(steering, ABOUT)) ** 2))
+    held, about = _held(comparison), comparison.mean(_steering(comparison), ABOUT)
+    return np.sqrt(_over_drives((held - about) ** 2))
 
 
+@_once
 def lock(comparison: Comparison) -> float:
     """Largest steering angle that is used (degrees): the 99th percentile over drives and cells."""
-    return float(np.nanquantile(np.abs(_flying(comparison, comparison.traces.steering)), 0.99))
+    return float(np.nanquantile(np.abs(_steering(comparison)), 0.99))
 
 
+@_once
 def full_lock(comparison: Comparison) -> np.ndarray:
     """Share of the drives that steer into the corner as far as they can, averaged over a step or two.
 
@@ -46,11 +63,12 @@ def full_lock(comparison: Comparison) -> np.ndarray:
     numpy.ndarray
         Shape (P,), NaN where not known.
     """
-    held = comparison.mean(_flying(comparison, comparison.traces.steering), HOLDS)
+    held = _held(comparison)
     inwards = np.sign(comparison.curvature) * held
     return _over_drives(np.where(np.isfinite(held), inwards >= FULL * lock(comparison), np.nan))
 
 
+@_once
 def commanded(comparison: Comparison) -> np.ndarray:
     """Mean commanded speed in each cell: shape (P,), m/s, NaN where not known."""
     return _over_drives(_flying(comparison, comparison.traces.commanded))
@@ -84,6 +102,18 @@ def to_and_fro(comparison: Comparison) -> np.ndarray:
     steps = comparison.around(comparison.seconds, BACK) / STEP
     flips = (comparison.around(np.abs(change), BACK) - left) / np.maximum(steps, 1)
     return _over_drives(np.where(np.isfinite(change), flips, np.nan))
+
+
+@_once
+def _steering(comparison: Comparison) -> np.ndarray:
+    """Steering (degrees) that was driven at speed: shape (N, P)."""
+    return _flying(comparison, comparison.traces.steering)
+
+
+@_once
+def _held(comparison: Comparison) -> np.ndarray:
+    """The same, averaged over a step or two."""
+    return comparison.mean(_steering(comparison), HOLDS)
 
 
 def _flying(comparison: Comparison, values: np.ndarray) -> np.ndarray:

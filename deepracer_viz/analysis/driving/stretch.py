@@ -158,7 +158,7 @@ class Stretch:
 
     def neighbour(self, step: int) -> str:
         """Name of the corner next to its section, after it (1) or before it (-1); "" where there is none."""
-        sections = self.comparison.track.sections["section"].tolist()
+        sections = self.comparison.sections
         if self.section not in sections:
             return ""
         at = sections.index(self.section) + step

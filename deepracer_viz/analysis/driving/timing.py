@@ -125,7 +125,9 @@ def section_times(
     begin, end = _stretches(name, track)
     if laps_only:
         drives, at = _laps_at(place, steps, episodes, track, traces)
-        traces = traces.pick(traces.drives["unique_episode"].isin(drives["unique_episode"]).to_numpy())
+        of_laps = traces.drives["unique_episode"].isin(drives["unique_episode"]).to_numpy()
+        whole_laps = np.array_equal(of_laps, traces.drives["complete"].to_numpy())
+        traces = traces.laps if whole_laps else traces.pick(of_laps)
     else:
         drives, at = _at(place, steps, episodes, track)
         traces = traces.pick(np.arange(len(traces.drives)))
@@ -169,7 +171,7 @@ def _laps_at(
     traces: Traces | KeptTraces,
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """The complete laps of `_at`, taken from the traces where they are in one piece there too."""
-    laps = traces.pick(traces.drives["complete"].to_numpy())
+    laps = traces.laps
     # Borders of sections are among those of the cells.
     at = laps.at[:, np.abs(laps.place[:, None] - place).argmin(axis=0)]
     known = episodes["complete"] & episodes["traced"]
@@ -294,8 +296,10 @@ def time_account(times: pd.DataFrame, seed: int = 0) -> TimeAccount:
     order = np.argsort(totals, kind="stable")
     parts, totals = parts[order], totals[order]
     typical, fast = (answer[0] for answer in _typical_and_fast(parts, totals, np.arange(n)[None]))
-    # Laps are in order of their time, so sorted numbers of laps are a sample in order of its time.
-    drawn = np.sort(np.random.default_rng(seed).integers(n, size=(RESAMPLES, n)), axis=1)
+    # Laps are in order of their time, so sorted numbers of laps are a sample in order of its time. In as few bytes as
+    # hold them they are sorted in a tenth of the time.
+    drawn = np.random.default_rng(seed).integers(n, size=(RESAMPLES, n))
+    drawn = np.sort(drawn.astype(np.min_scalar_type(n)), axis=1).astype(int)
     lost = np.subtract(*_typical_and_fast(parts, totals, drawn))
     low, high = np.quantile(lost, [0.025, 0.975], axis=0)
     sections = pd.DataFrame(
@@ -363,15 +367,15 @@ def _account_verdict(account: TimeAccount) -> str:
     )
     if account.lost < 0.005:
         return f"{head} There is nothing between them to be gained."
-    of_track = account.sections[account.sections["section"] != STANDING]
-    start = account.sections[account.sections["section"] == STANDING]
+    parts = account.sections.to_dict("records")
+    start = next((part for part in parts if part["section"] == STANDING), None)
     luck = ""
-    if (start["low"] > 0).any() and start["lost"].iloc[0] >= 0.1 * account.lost:
+    if start is not None and start["low"] > 0 and start["lost"] >= 0.1 * account.lost:
         luck = (
-            f" {start['lost'].iloc[0]:.2f} s of it come from where the laps started from standstill, not from how they "
+            f" {start['lost']:.2f} s of it come from where the laps started from standstill, not from how they "
             "were driven."
         )
-    worst = of_track.loc[of_track["lost"].idxmax()]
+    worst = max((part for part in parts if part is not start), key=lambda part: part["lost"])
     if worst["low"] <= 0:
         return (
             f"{head} The {account.lost:.2f} s between them cannot be put down to one section with certainty; most, "
@@ -488,7 +492,8 @@ def best_possible_lap(times: pd.DataFrame, seed: int = 0) -> BestLap:
         }
     )
     random = np.random.default_rng(seed)
-    fast = np.sort([random.permuted(parts, axis=0).sum(axis=1).min() for _ in range(SHUFFLES)]) + start
+    columns = parts.T.copy()  # one block of memory for each section, which is shuffled faster
+    fast = np.sort([random.permuted(columns, axis=1).sum(axis=0).min() for _ in range(SHUFFLES)]) + start
     low, high = np.quantile(fast, [0.025, 0.975])
     answer = BestLap(
         sections=sections,

@@ -6,6 +6,7 @@ along the centre-line, and what it did between two places is interpolated betwee
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -85,6 +86,11 @@ class Traces:
     steering: np.ndarray
     standing: np.ndarray
     closed: bool
+
+    @cached_property
+    def laps(self) -> "Traces":
+        """The complete laps."""
+        return self.pick(self.drives["complete"])
 
     def pick(self, rows) -> "Traces":
         """Some of the drives.
