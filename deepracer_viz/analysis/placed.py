@@ -62,7 +62,8 @@ class Binned:
         """Quantiles of the value at each place, linear between order statistics.
 
         An order statistic is taken to lie in its bin as if the values there were spread evenly, so its error is less
-        than the width of the bin: at most the 512th part of the range without its outermost 0.1 % to either side.
+        than the width of the bin: at most the 512th part of the range without its outermost 0.1 % to either side, and
+        more only there.
 
         Parameters
         ----------

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deepracer_viz import load_run
@@ -49,6 +49,17 @@ def close(one, other, columns, tolerance):
         )
 
 
+def quartiles(profile):
+    return profile[[name for name in profile if name.endswith(("_low", "_high"))]].to_numpy(float)
+
+
+def with_bins_at(placed, end):
+    """The same steps, each value at the lower or at the upper end of its bin."""
+    moved = {name: getattr(placed, name) for name in ("speed", "steering", "true_speed")}
+    ends = {name: getattr(values, end) for name, values in moved.items()}
+    return replace(placed, **{name: replace(moved[name], low=ends[name], high=ends[name]) for name in moved})
+
+
 def same_answers(path, choice):
     run, all_of_it = loaded(path)
     steps, episodes = chosen(run, choice)
@@ -59,9 +70,16 @@ def same_answers(path, choice):
     assert list(one) == list(other) and len(one) == len(other)
     exact = ["waypoint", "visits", "episodes", "section"]
     pd.testing.assert_frame_equal(one[exact], other[exact], check_dtype=False)
-    # Quartiles are good to a bin: some 60 degrees, or 4 m/s, over 512.
-    close(one, other, [name for name in one if name not in exact and "steering" not in name], 0.01)
-    close(one, other, ["steering_low", "steering_high"], 0.12)
+    # Quartiles are good to the bins of the values between which they lie.
+    low, high = (
+        quartiles(driving_profile(steps, run.track, with_bins_at(placed.steps, end)))
+        for end in ("low", "high")
+    )
+    for answer in (one, other):
+        assert np.array_equal(np.isnan(quartiles(answer)), np.isnan(low))
+        known = ~np.isnan(low)
+        assert (quartiles(answer)[known] >= low[known] - 1e-4).all()
+        assert (quartiles(answer)[known] <= high[known] + 1e-4).all()
     close(one, other, ["speed", "true_speed", "steering_angle"], 1e-3)
 
     one = reward_map(steps, run.track, episodes=episodes, placed=placed.steps)
@@ -73,7 +91,8 @@ def same_answers(path, choice):
     theirs = theirs.reindex(mine.index)
     counts = ["steps", "passes", "episode_ends", "exit_ends", "off_track_share", "over_steering"]
     pd.testing.assert_frame_equal(mine[counts], theirs[counts])
-    close(mine, theirs, ["lateral_spread", "outside"], 0.005)
+    # Medians of a few steps that are among the outermost thousandth of the run's are good to a wide bin.
+    close(mine, theirs, ["lateral_spread", "outside"], 0.005 if len(steps) > len(run.steps) / 10 else 0.03)
 
     assert action_use(steps, placed=placed.steps).table.equals(action_use(steps).table)
 
@@ -101,6 +120,7 @@ def same_answers(path, choice):
 
 @pytest.mark.parametrize("number", range(2))
 @given(choice=choices())
+@example(choice=(True, 0.0, 0.0, 0))
 @settings(max_examples=5, deadline=None)
 def test_any_choice_of_a_sample_model_has_the_same_answers(sample_logs, number, choice):
     same_answers(str(sorted(sample_logs.glob("*.tar.gz"))[number]), choice)
