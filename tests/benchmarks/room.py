@@ -69,12 +69,13 @@ async def visit(browser: Browser, server: Server, number: int, room: Room) -> No
     await room.start.wait()
     # Visitors of a room do not move all at once.
     await asyncio.sleep(EVERY * (number * 0.618 % 1))
-    turn = 0
+    turn = -1
     while time.time() < room.end:
         begin, turn = time.time(), turn + 1
         try:
             await page.evaluate("benchmarkClock.restart()")
             await thumb.focus()
+            # Four to the left, then back: at its end a slider does not move.
             await page.keyboard.press("ArrowLeft" if turn % 8 < 4 else "ArrowRight")
             await page.wait_for_function(*expression, **options)
             clock = await page.evaluate("benchmarkClock")
